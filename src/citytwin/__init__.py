@@ -1,0 +1,2 @@
+"""citytwin."""
+__version__ = "0.1.0"

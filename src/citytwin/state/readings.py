@@ -1,0 +1,66 @@
+"""Readings: a batch of measurements as arrays, columnar from the first byte."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, fields
+
+import numpy as np
+import numpy.typing as npt
+
+from citytwin.errors import InputError
+
+
+class Quality(enum.IntEnum):
+    """What the checks found about one reading. Only GOOD changes the state; the others are kept with their reason."""
+
+    GOOD = 0
+    UNKNOWN_DEVICE = 1
+    UNREADABLE = 2
+    WRONG_UNIT = 3
+    OUTSIDE_BOUNDS = 4
+    TOO_FAST = 5
+    STUCK = 6
+    FUTURE = 7
+    LATE = 8
+    DOUBLED = 9
+
+
+@dataclass
+class Readings:
+    """n measurements: `device` (text keys as sent), `column` (declared names), `time` (s since 1970, UTC), `value` (in the
+    column's unit), `quality` (`Quality` codes), `sequence` (place in the log, -1 before it has one). Arrays of length n.
+    """
+
+    device: npt.NDArray[np.object_]
+    column: npt.NDArray[np.object_]
+    time: npt.NDArray[np.float64]
+    value: npt.NDArray[np.float64]
+    quality: npt.NDArray[np.uint8]
+    sequence: npt.NDArray[np.int64]
+
+    def __post_init__(self) -> None:
+        lengths = {f.name: len(getattr(self, f.name)) for f in fields(self)}
+        if len(set(lengths.values())) != 1:
+            raise InputError(f"arrays differ in length: {lengths}", "readings")
+
+    def __len__(self) -> int:
+        return len(self.time)
+
+    @classmethod
+    def of(cls, device: npt.ArrayLike, column: npt.ArrayLike, time: npt.ArrayLike, value: npt.ArrayLike) -> Readings:
+        """Readings from plain lists, unchecked (quality GOOD) and without a place in the log."""
+        times = np.atleast_1d(np.asarray(time, dtype=np.float64))
+        n = len(times)
+        return cls(
+            np.broadcast_to(np.asarray(device, dtype=object), n).copy(),
+            np.broadcast_to(np.asarray(column, dtype=object), n).copy(),
+            times,
+            np.broadcast_to(np.asarray(value, dtype=np.float64), n).copy(),
+            np.zeros(n, dtype=np.uint8),
+            np.full(n, -1, dtype=np.int64),
+        )
+
+    def take(self, chosen: npt.NDArray[np.bool_] | npt.NDArray[np.int64]) -> Readings:
+        """The readings at `chosen` (mask or positions)."""
+        return Readings(*(getattr(self, f.name)[chosen] for f in fields(self)))
