@@ -1,2 +1,3 @@
 """citytwin."""
+
 __version__ = "0.1.0"

@@ -86,7 +86,8 @@ class Ground:
     def centres(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
         """x of the columns (width,) and y of the rows (height,), in metres, of the cells' centres."""
         height, width = self.shape
-        return (
-            self.west + (np.arange(width) + 0.5) * self.cell_size,
-            self.north - (np.arange(height) + 0.5) * self.cell_size,
+        x, y = (
+            self.west + (np.arange(width, dtype=np.float64) + 0.5) * self.cell_size,
+            self.north - (np.arange(height, dtype=np.float64) + 0.5) * self.cell_size,
         )
+        return x.astype(np.float64), y.astype(np.float64)

@@ -121,7 +121,9 @@ def _look(said: Any, folder: Path | None) -> tuple[Scenario | None, list[InputEr
     for room, entries in (("hazard", frame.hazards), ("lifeline", frame.lifelines)):
         for number, entry in enumerate(entries):
             _simulator_entry(room, f"{room}s[{number}]", entry, folder, params, problems)
-    planned = [_intervention_entry(f"interventions[{n}]", e, params, folder, problems) for n, e in enumerate(frame.interventions)]
+    planned = [
+        _intervention_entry(f"interventions[{n}]", e, params, folder, problems) for n, e in enumerate(frame.interventions)
+    ]
     for path, distribution in frame.vary.items():
         try:
             vary.check(said, path, distribution)
@@ -175,7 +177,8 @@ def _allowed(model: type[BaseModel], path: tuple[Any, ...]) -> list[str]:
             elif part in node.get("properties", {}):
                 found.append(node["properties"][part])
             else:  # a union's own name for its branch, or a free mapping
-                found.append(node.get("additionalProperties") if isinstance(node.get("additionalProperties"), dict) else node)
+                free = node.get("additionalProperties")
+                found.append(free if isinstance(free, dict) else node)
         here = found
     return [name for node in _opened(here, schema) for name in node.get("properties", {})]
 

@@ -1,0 +1,1 @@
+"""Hazards: each floods, shakes or infects the city through its declared columns."""

@@ -1,0 +1,1 @@
+"""Impact: what a hazard does to people, buildings, roads and facilities."""

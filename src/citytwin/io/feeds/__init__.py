@@ -1,0 +1,1 @@
+"""Readings in: from the broker, HTTP, files and a simulated fleet."""

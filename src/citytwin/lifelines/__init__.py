@@ -1,0 +1,1 @@
+"""Lifelines: networks that fail and recover with what they depend on."""

@@ -1,0 +1,1 @@
+"""HTTP and WebSocket: one file per noun; errors become a status in one table."""
