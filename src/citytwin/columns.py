@@ -32,6 +32,7 @@ class Column:
     peak: how a value over time is summed up in a result: "max", "min", "last" or "sum".
     ramp: the colour ramp of its map layer; steps: the legend's class limits, if it has fixed ones.
     categories: names of the whole numbers 0, 1, 2, ... where the column is a class.
+    course: whether a result keeps its course over time, or (for running peaks, static results) only how it ends.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Column:
     steps: tuple[float, ...] = ()
     categories: tuple[str, ...] = ()
     source: str = ""
+    course: bool = True
 
     def __post_init__(self) -> None:
         where = f'column "{self.name}"'
@@ -77,6 +79,7 @@ class Column:
             "name": self.name, "title": self.title, "table": self.table, "unit": self.unit, "meaning": self.meaning,
             "low": number(self.low), "high": number(self.high), "start": number(self.start), "peak": self.peak,
             "ramp": self.ramp, "steps": list(self.steps), "categories": list(self.categories), "source": self.source,
+            "course": self.course,
         }  # fmt: skip
 
 
@@ -85,7 +88,8 @@ class DeviceKind:
     """A kind of device: one declared row of `sensors.csv`.
 
     It measures `column` (on table `device`), in `column.unit`, every `period` seconds; `usual` is the normal range, used
-    by simulated fleets and by charts; `rate` is the largest believable change per second (inf: anything goes).
+    by simulated fleets and by charts; `rate` is the largest believable change per second (inf: anything goes); `still` is
+    the longest believable time of exactly equal values, in seconds (inf: it may rest).
     """
 
     name: str
@@ -96,6 +100,7 @@ class DeviceKind:
     model: str
     share: float
     rate: float = math.inf
+    still: float = math.inf
 
     def describe(self) -> dict[str, object]:
         """The declaration as plain JSON values."""
@@ -103,6 +108,7 @@ class DeviceKind:
             "name": self.name, "column": self.column.name, "unit": self.column.unit, "meaning": self.column.meaning,
             "period": self.period, "usual": list(self.usual), "department": self.department, "model": self.model,
             "rate": self.rate if math.isfinite(self.rate) else None,
+            "still": self.still if math.isfinite(self.still) else None,
         }  # fmt: skip
 
 
@@ -169,13 +175,14 @@ def _device_kind(row: Mapping[str, str], where: str) -> DeviceKind:
             float(row[f]) for f in ("low", "high", "usual_low", "usual_high", "period", "share")
         )
         rate = float(row["rate"] or "inf")
+        still = float(row.get("still") or "inf")
     except ValueError as error:
         raise InputError(str(error), where) from error
     try:
         column = Column(row["column"], "device", row["unit"], row["meaning"], low, high, source=row["model"])
     except InputError as error:
         raise InputError(str(error), where) from error
-    return DeviceKind(row["kind"], column, period, (usual_low, usual_high), row["department"], row["model"], share, rate)
+    return DeviceKind(row["kind"], column, period, (usual_low, usual_high), row["department"], row["model"], share, rate, still)
 
 
 def read_sensors(path: Path | None = None) -> list[dict[str, str]]:

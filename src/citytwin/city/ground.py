@@ -84,7 +84,7 @@ class Ground:
         return np.where(inside, np.nan_to_num(iy) * width + np.nan_to_num(ix), -1).astype(np.int64)
 
     def centres(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-        """x of the columns (width,) and y of the rows (height,), in metres, of the cells' centres."""
+        """Coordinates x of the columns (width,) and y of the rows (height,), in metres, of the cells' centres."""
         height, width = self.shape
         x, y = (
             self.west + (np.arange(width, dtype=np.float64) + 0.5) * self.cell_size,

@@ -76,9 +76,9 @@ FORMS: dict[str, TableForm] = {
         TableForm("person", "", "one inhabitant", (
             _a("household", "text", "key of the household"), _a("age", "whole", "age in years"), _a("sex", "text", "f or m"),
             _a("occupation", "text", "preschool, pupil, worker, home or retired"),
-            _a("place", "text", "key of the facility or building where the day is spent, or empty"))),
+            _a("place", "text", "key of the facility or building where the day is spent"))),
         TableForm("power_bus", "Point", "a node of the power network", (
-            _a("kind", "text", "plant, substation, transformer or bus"), _a("voltage", "number", "nominal voltage", "V"), NAME)),
+            _a("kind", "text", "plant, substation, transformer or bus"), _a("voltage", "number", "voltage", "V"), NAME)),
         TableForm("power_line", "LineString", "a line or cable", (
             _a("from_bus", "text", "key of a power_bus"), _a("to_bus", "text", "key of a power_bus"),
             _a("voltage", "number", "nominal voltage", "V"))),
