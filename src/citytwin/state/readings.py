@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +24,14 @@ class Quality(enum.IntEnum):
     FUTURE = 7
     LATE = 8
     DOUBLED = 9
+
+    @property
+    def word(self) -> str:
+        """The name as it stands in files and answers: `outside_bounds`."""
+        return self.name.lower()
+
+
+BELIEVED = (Quality.GOOD, Quality.LATE)  # kept in the history of readings; all others are kept as rejected, with their reason
 
 
 @dataclass
@@ -64,3 +72,45 @@ class Readings:
     def take(self, chosen: npt.NDArray[np.bool_] | npt.NDArray[np.int64]) -> Readings:
         """The readings at `chosen` (mask or positions)."""
         return Readings(*(getattr(self, f.name)[chosen] for f in fields(self)))
+
+
+@dataclass
+class Arrivals:
+    """n readings on their way from the log into state and history: the lean form, where a device is its row.
+
+    `row`: row of table `device` (-1 unknown). `time`, `arrived`: s since 1970 (UTC). `value`: in the unit of the kind's column.
+    `quality`: `Quality` codes. `sequence`: place of its message in the log; `part`: place within that message; the two
+    together name a reading. `raw`: for readings that could not be understood, position -> (device as sent, payload).
+    """
+
+    row: npt.NDArray[np.int32]
+    time: npt.NDArray[np.float64]
+    value: npt.NDArray[np.float64]
+    arrived: npt.NDArray[np.float64]
+    quality: npt.NDArray[np.uint8]
+    sequence: npt.NDArray[np.int64]
+    part: npt.NDArray[np.int32]
+    raw: dict[int, tuple[str, bytes]] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.row)
+
+    @classmethod
+    def empty(cls) -> Arrivals:
+        """No readings."""
+        floats, bytes_ = np.empty(0), np.empty(0, dtype=np.uint8)
+        whole = np.empty(0, dtype=np.int32)
+        return cls(whole, floats, floats, floats, bytes_, np.empty(0, dtype=np.int64), whole)
+
+    @classmethod
+    def joined(cls, batches: list[Arrivals]) -> Arrivals:
+        """All `batches` one after the other."""
+        starts = np.cumsum([0, *(len(b) for b in batches)])
+        raw = {int(start) + i: r for start, b in zip(starts, batches, strict=False) for i, r in b.raw.items()}
+        arrays = [f.name for f in fields(cls) if f.name != "raw"]
+        return cls(*(np.concatenate([getattr(b, name) for b in batches]) for name in arrays), raw=raw)
+
+    @property
+    def believed(self) -> npt.NDArray[np.bool_]:
+        """Mask of the readings that belong in the history."""
+        return np.isin(self.quality, BELIEVED)

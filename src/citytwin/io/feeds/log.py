@@ -1,0 +1,125 @@
+"""The log of readings: one JetStream stream that holds every message as it came, until the history has it.
+
+The stream is the broker's own store of MQTT messages, `$MQTT_msgs`, made by us before the broker makes it: kept by limits,
+not by interest, refusing new messages rather than dropping old ones. A PUBACK is sent after the broker has stored the
+message there, so an acknowledged reading is in *our* log. `city.>` beside it takes QoS 0 and plain NATS publishes,
+`readings.>` batches. See docs/adr/ and docs/explanation/the-log-is-the-truth.md.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from typing import Any
+
+import nats
+import nats.errors
+from nats.aio.client import Client
+
+from citytwin.errors import OutsideError
+from citytwin.io.feeds.wire import Messages, PullConnection
+
+STREAM = "$MQTT_msgs"
+SUBJECTS = ("$MQTT.msgs.>", "city.>", "readings.>")
+LINES = "readings.lines"
+PULL, PULL_BYTES, PULL_SECONDS = 4000, 4 << 20, 5.0
+PATIENCE = 5.0  # seconds for one answer of the broker
+
+
+class Log:
+    """The log in the broker at a loopback `port`; `most_bytes` is how much it holds before it stops acknowledging."""
+
+    def __init__(self, port: int, most_bytes: int = 8 << 30) -> None:
+        self.port = port
+        self.most_bytes = most_bytes
+        self._client: Client | None = None
+        self._pull: PullConnection | None = None
+        self._made = 0
+
+    async def open(self) -> None:
+        """Connect, and make the stream if it is not there. Raises OutsideError."""
+        try:
+            self._client = await nats.connect(
+                f"nats://127.0.0.1:{self.port}", connect_timeout=PATIENCE, max_reconnect_attempts=-1,
+                reconnect_time_wait=0.2, error_cb=_quiet, name="citytwin",
+            )  # fmt: skip
+        except (OSError, TimeoutError, nats.errors.Error) as error:
+            raise OutsideError(f"the broker does not answer: {error}", f"127.0.0.1:{self.port}") from error
+        form = {
+            "name": STREAM, "subjects": list(SUBJECTS), "storage": "file", "retention": "limits", "discard": "new",
+            "max_bytes": self.most_bytes, "num_replicas": 1,
+        }  # fmt: skip
+        info = await self._ask(f"STREAM.INFO.{STREAM}", {}, may_fail=True)
+        await self._ask(f"STREAM.{'CREATE' if 'error' in info else 'UPDATE'}.{STREAM}", form)
+
+    async def close(self) -> None:
+        """End all connections."""
+        self._drop()
+        if self._client is not None:
+            with contextlib.suppress(Exception):
+                await self._client.close()
+            self._client = None
+
+    async def range(self) -> tuple[int, int]:
+        """First and last place in the log (first > last: it is empty)."""
+        state = (await self._ask(f"STREAM.INFO.{STREAM}", {}))["state"]
+        return int(state["first_seq"]), int(state["last_seq"])
+
+    async def append(self, subject: str, payload: bytes) -> int:
+        """Put one message into the log; its place there. Durable when this returns. Raises OutsideError."""
+        return int((await self._request(subject, payload))["seq"])
+
+    async def forget(self, sequence: int) -> None:
+        """Drop all messages up to and including `sequence`."""
+        await self._ask(f"STREAM.PURGE.{STREAM}", {"seq": sequence + 1})
+
+    async def read(self, after: int, patience: float = 0.2) -> Messages:
+        """The next messages after place `after`; may be empty. The caller says each time how far it has come.
+
+        Raises OutsideError where the broker cannot be reached; call again.
+        """
+        if self._pull is None or self._pull.lost:
+            await self._begin(after)
+        pull = self._pull
+        assert pull is not None
+        if pull.wanted <= PULL // 2:
+            pull.pull(PULL, PULL_BYTES, PULL_SECONDS)
+        return await pull.take(patience)
+
+    async def _begin(self, after: int) -> None:
+        """A fresh cursor behind place `after`: a consumer that the broker forgets, since we remember."""
+        self._drop()
+        self._made += 1
+        name = f"twin_{self._made}"
+        config = {
+            "name": name, "ack_policy": "none", "mem_storage": True, "inactive_threshold": int(60e9),
+            "deliver_policy": "by_start_sequence", "opt_start_seq": after + 1,
+        }  # fmt: skip
+        await self._ask(f"CONSUMER.DELETE.{STREAM}.{name}", {}, may_fail=True)
+        await self._ask(f"CONSUMER.CREATE.{STREAM}.{name}", {"stream_name": STREAM, "config": config})
+        self._pull = await PullConnection.open(self.port, STREAM, name)
+
+    def _drop(self) -> None:
+        if self._pull is not None:
+            self._pull.close()
+            self._pull = None
+
+    async def _ask(self, call: str, said: dict[str, Any], may_fail: bool = False) -> dict[str, Any]:
+        return await self._request(f"$JS.API.{call}", json.dumps(said).encode(), may_fail)
+
+    async def _request(self, subject: str, payload: bytes, may_fail: bool = False) -> dict[str, Any]:
+        if self._client is None:
+            raise OutsideError("the log is not open")
+        try:
+            answer = await self._client.request(subject, payload, timeout=PATIENCE)
+        except (nats.errors.Error, TimeoutError, asyncio.TimeoutError) as error:
+            raise OutsideError(f"the broker does not answer: {error or type(error).__name__}", subject) from error
+        found: dict[str, Any] = json.loads(answer.data)
+        if "error" in found and not may_fail:
+            raise OutsideError(f"the broker refuses: {found['error'].get('description')}", subject)
+        return found
+
+
+async def _quiet(error: Exception) -> None:
+    """Connection errors are expected while a broker restarts; the reader meets them by itself."""
