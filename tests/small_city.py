@@ -47,8 +47,8 @@ def small_city(elevation: np.ndarray | None = None) -> City:
         line, column = divmod(number, 4)
         buildings.append({
             "key": f"b{number}", "use": uses[number % len(uses)], "levels": 2.0, "people": float(number),
-            "people_under_15": float(number // 4), "people_over_64": float(number // 5), "dwellings": float(max(1, number // 2)),
-            "zone": "west" if column < 2 else "east",
+            "people_under_15": float(number // 4), "people_over_64": float(number // 5),
+            "dwellings": float(max(1, number // 2)), "zone": "west" if column < 2 else "east",
         })  # fmt: skip
         shapes.append(square(50 + 100 * column, 50 + 100 * line))
     tables = {
@@ -88,7 +88,7 @@ def _networks() -> dict[str, gpd.GeoDataFrame]:
         [Point(at(250, 150)), Point(at(30, 390)), Point(at(150, 150)), Point(at(370, 110))],
     )
     bus = table(
-        [{"key": k, "kind": kind, "voltage": 20_000.0} for k, kind in
+        [{"key": k, "kind": kind, "voltage": 110_000.0 if kind == "plant" else 20_000.0} for k, kind in
          (("plant", "plant"), ("s_west", "substation"), ("s_east", "substation"), ("t_west", "transformer"))],
         [Point(at(200, 10)), Point(at(60, 120)), Point(at(340, 120)), Point(at(60, 320))],
     )  # fmt: skip

@@ -19,8 +19,8 @@ SPEED = np.array([2.0, 2.0, 2.0, 2.0, 4.0])  # m/s
 CLASSES = ("dry", "H1", "H2", "H3", "H4", "H5", "H6")
 MEANING = (
     "0 dry; H1 generally safe for people, vehicles and buildings; H2 unsafe for small vehicles; H3 unsafe for vehicles, "
-    "children and the elderly; H4 unsafe for people and vehicles; H5 also buildings vulnerable to damage, weak ones to failure; "
-    "H6 all buildings vulnerable to failure"
+    "children and the elderly; H4 unsafe for people and vehicles; H5 also buildings vulnerable to damage, weak ones to "
+    "failure; H6 all buildings vulnerable to failure"
 )
 
 

@@ -27,7 +27,7 @@ STATE_LIMITS = np.array([0.1, 0.3, 0.5])
 
 SOURCE = (
     "Huizinga, de Moel and Szewczyk (2017), Global flood depth-damage functions, EUR 28552 EN, doi:10.2760/16510. Damage "
-    "states: a convention of this project on the damage share, complete above 0.5 (substantial damage in FEMA's Hazus flood model)."
+    "states: a convention of this project on the damage share, complete above 0.5 (in FEMA's Hazus: substantial damage)."
 )
 
 Money = Annotated[float, Quantity("EUR/m**2")]

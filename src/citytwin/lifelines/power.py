@@ -1,0 +1,134 @@
+"""Power: stations that water reaches go out, and with them all that only they feed."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field
+
+from citytwin.city.cells import around
+from citytwin.city.roads import number
+from citytwin.columns import Column
+from citytwin.lifelines.supply import FLOODED, Fed, Network, customers, fed_things
+from citytwin.sim import Grade, Parameters, Setup, Spec, Status
+from citytwin.state import State
+from citytwin.units import Quantity
+
+Values = npt.NDArray[np.float64]
+
+SOURCE = (
+    "Functionality threshold depth of substations, 4 ft (1.22 m): FEMA, Hazus Flood Technical Manual, table 7.9. Networks as "
+    "graphs without flows: a convention of this project."
+)
+
+EQUIPMENT = ("plant", "substation", "transformer", "power_plant", "power_substation")
+
+
+class PowerParameters(Parameters):
+    """When a station goes out."""
+
+    out_depth: Annotated[float, Quantity("m")] = Field(
+        FLOODED, gt=0, le=10, description="Water deeper than this puts a plant, substation or transformer out, as in 1.2 m"
+    )
+    assume_nearest: bool = Field(
+        True, description="Where the city does not say who feeds a building, take the nearest station (marked as assumed)"
+    )
+
+
+class Power:
+    """Stations that are flooded stay out; what they alone feed is without power while they are."""
+
+    spec: ClassVar[Spec] = Spec(
+        name="power", room="lifeline", title="Power cuts", params=PowerParameters,
+        reads=("water_depth",),
+        writes=(
+            Column("power_bus_out", "power_bus", "1", "whether the node of the power network is without voltage", 0, 1, 0,
+                   ramp="category", categories=("live", "out"), source=SOURCE),
+            Column("building_without_power", "building", "1", "whether the building is without power", 0, 1, 0, ramp="category",
+                   categories=("supplied", "without power"), source=SOURCE),
+            Column("facility_without_power", "facility", "1", "whether the facility is without mains power", 0, 1, 0,
+                   ramp="category", categories=("supplied", "without power"), source=SOURCE),
+            Column("water_node_without_power", "water_node", "1", "whether the node of the water network is without power", 0, 1,
+                   0, ramp="category", categories=("supplied", "without power"), source=SOURCE),
+            Column("zone_without_power", "zone", "1", "customers in the zone without power", 0, 1e8, 0, ramp="people"),
+        ),
+        needs=("building", "cell"), optional=("power_bus", "power_line", "facility", "water_node", "zone"), grade=Grade.SKETCH,
+        source=SOURCE,
+        limits="A rough sketch: stations fail by water depth alone and stay out until the end; overloads, switching to other "
+               "lines, cables under ground and emergency generators are not simulated. Where the city does not say which "
+               "station feeds a building, the nearest one is assumed.",
+    )  # fmt: skip
+
+    def __init__(self, setup: Setup, state: State) -> None:
+        self.params: PowerParameters = setup.params
+        self.city = city = setup.city
+        self.customers = customers(city.table("building"))
+        self.hours = 0.0
+        self.ever = np.zeros(len(self.customers), dtype=np.bool_)
+        self.reason = ""
+        table, kinds = ("power_bus", ("plant",)) if "power_bus" in city else ("facility", ("power_plant",))
+        if table not in city or (table == "facility" and not np.isin(city.table(table)["kind"], EQUIPMENT).any()):
+            self.reason = "the city has no power stations"
+            return
+        self.network = Network(city, table, "power_line", ("from_bus", "to_bus"), (kinds, ("substation", "power_substation")))
+        if table == "power_bus":
+            self.network.add_highest(number(city.table(table), "voltage"))
+        else:
+            self.network.source |= np.isin(self.network.kind, EQUIPMENT)
+        self._place(setup, table)
+
+    def _place(self, setup: Setup, table: str) -> None:
+        city, network = setup.city, self.network
+        assume = EQUIPMENT[1:2] + EQUIPMENT[4:] if self.params.assume_nearest else ()
+        self.feet = around(city.ground, city.table(table).geometry.to_numpy())
+        self.threshold = np.where(np.isin(network.kind, EQUIPMENT), self.params.out_depth, np.inf)
+        self.flooded = np.zeros(network.nodes, dtype=np.bool_)
+        self.buildings, self.assumed = fed_things(network, "building", assume)
+        self.facilities, _ = fed_things(network, "facility", assume if table == "power_bus" else ())
+        self.water_nodes, _ = fed_things(network, "water_node", assume)
+        self.zone = city.rows("zone", city.table("building")["zone"].fillna("")) if self._has_zones() else None
+        if not self.buildings.known.any():
+            self.reason = "the city does not say which building is fed by which station"
+
+    def _has_zones(self) -> bool:
+        return "zone" in self.city and "zone" in self.city.table("building")
+
+    def advance(self, state: State, begin: float, end: float) -> Status:
+        """Stations out and things without power at `end`."""
+        if self.reason:
+            return Status()
+        self.flooded |= self.feet.depth(state["water_depth"]) > self.threshold
+        supplied = self.network.supplied(~self.flooded)
+        without = self.buildings.without(supplied)
+        self.ever |= without
+        self.hours += float(np.sum(self.customers[without])) * (end - begin) / 3600
+        if self.network.table == "power_bus":
+            state["power_bus_out"] = ~supplied
+        state["building_without_power"] = without
+        self._write(state, "facility", "facility_without_power", self.facilities, supplied)
+        self._write(state, "water_node", "water_node_without_power", self.water_nodes, supplied)
+        if self.zone is not None:
+            inside = self.zone >= 0
+            weights = np.where(without, self.customers, 0.0)[inside]
+            state["zone_without_power"] = np.bincount(self.zone[inside], weights=weights, minlength=self.city.size("zone"))
+        return Status()
+
+    def _write(self, state: State, table: str, column: str, fed: Fed, supplied: npt.NDArray[np.bool_]) -> None:
+        if table in self.city:
+            state[column] = fed.without(supplied)
+
+    def summary(self, state: State) -> dict[str, Any]:
+        """Customers that were without power at some time; stations out."""
+        if self.reason:
+            return {"impact": {"customers_without_power": None}, "reason": self.reason}
+        return {
+            "impact": {"customers_without_power": int(np.sum(self.customers[self.ever]))},
+            "customers": int(np.sum(self.customers[self.buildings.known])),
+            "customer_hours_without_power": self.hours,
+            "stations": int(np.sum(np.isin(self.network.kind, EQUIPMENT))),
+            "stations_flooded": int(np.sum(self.flooded)),
+            "buildings_supply_unknown": int(np.sum(~self.buildings.known)),
+            "feeding_station_assumed_nearest": self.assumed,
+        }
