@@ -1,0 +1,39 @@
+"""Readings over HTTP, and what the checks found about all readings."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Body
+from starlette.responses import Response
+
+from citytwin.server.encoding import Json
+from citytwin.server.served import Here
+
+router = APIRouter(prefix="/api", tags=["readings"])
+
+LARGEST = 8 * 2**20  # bytes of one batch
+
+LINES: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/x-ndjson": {"schema": {"type": "string"}, "example": '{"device": "river_stage-1", "value": 1.2}\n'}
+        },
+    }
+}
+
+
+@router.post("/readings", max_body_size=LARGEST, openapi_extra=LINES)
+async def readings(here: Here, lines: Annotated[bytes, Body(media_type="application/x-ndjson")]) -> Response:
+    """Take readings: JSON lines {"device", "value", "time"?, "unit"?}. They are kept for good when this answers.
+
+    A line that the checks refuse is counted with its reason and does not stop the others.
+    """
+    return Json(await here.twin.accept(lines))
+
+
+@router.get("/quality")
+async def quality(here: Here) -> Response:
+    """How many readings were good, and how many were refused for which reason."""
+    return Json(here.twin.quality())

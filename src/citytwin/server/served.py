@@ -1,0 +1,39 @@
+"""What one server serves: the twin of one city, and what the routes keep beside it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+from fastapi import Depends
+from starlette.requests import HTTPConnection
+
+from citytwin.server.basemap import Basemap
+from citytwin.server.hub import Hub
+from citytwin.server.jobs import Jobs
+from citytwin.server.places import Places
+from citytwin.server.results import Results
+
+if TYPE_CHECKING:
+    from citytwin.twin import Twin
+
+
+@dataclass
+class Served:
+    """The parts that the routes work with; one per process."""
+
+    twin: Twin
+    places: Places
+    hub: Hub
+    jobs: Jobs
+    results: Results
+    basemap: Basemap
+
+
+async def served(connection: HTTPConnection) -> Served:
+    """The parts, for a route."""
+    found: Served = connection.app.state.served
+    return found
+
+
+Here = Annotated[Served, Depends(served)]
