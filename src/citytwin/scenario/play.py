@@ -87,13 +87,18 @@ def play(
         document = {
             "scenario": scenario.name,
             "description": scenario.description,
-            "city": {"name": city.name, "identity": city.identity, "synthetic": city.facts.synthetic},
+            "city": _said_of(city),
             "started": began.isoformat(timespec="seconds").replace("+00:00", "Z"),
             **_advanced(scenario, city, folder, state, progress, stop, member),
         }
         document["duration_s"] = round((dt.datetime.now(dt.UTC) - began).total_seconds(), 3)
         write_document(folder, document)
     return read_result(Path(out))
+
+
+def _said_of(city: City) -> dict[str, Any]:
+    folder = str(city.folder.resolve()) if city.folder else None
+    return {"name": city.name, "identity": city.identity, "synthetic": city.facts.synthetic, "folder": folder}
 
 
 def write_document(folder: Path, document: dict[str, Any]) -> None:
