@@ -103,7 +103,10 @@ class City:
         """The table `name`, a GeoDataFrame where it has geometry. Raises MissingError with the nearest name."""
         if name not in self._tables:
             self._known(name)
-            self._tables[name] = self._unread.pop(name)()
+            read = self._unread.get(name)
+            if read is not None:  # None: another thread has just read it
+                self._tables.setdefault(name, read())
+                self._unread.pop(name, None)
         return self._tables[name]
 
     def __getitem__(self, name: str) -> pd.DataFrame:

@@ -85,14 +85,10 @@ async def serve(folder: Path, where: Listening, beside: Beside = nothing, say: C
     try:
         with contextlib.closing(bound(where.host, where.port)) as listener:
             await twin.start(mqtt_port=where.mqtt_port)
-            try:
-                async with beside(twin):
-                    await _serve(twin, folder, where, listener, say)
-            finally:
-                await twin.stop()
-    except BaseException:
+            async with beside(twin):
+                await _serve(twin, folder, where, listener, say)
+    finally:
         await twin.stop()
-        raise
 
 
 async def _serve(twin: Twin, folder: Path, where: Listening, listener: socket.socket, say: Callable[[str], None]) -> None:

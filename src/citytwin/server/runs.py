@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import shutil
 import tempfile
 import zipfile
 from collections.abc import Iterator
@@ -108,19 +108,20 @@ def series(
 @router.get("/runs/{id}/report.pdf")
 def report(here: Here, id: str) -> Response:
     """A report that a mayor can read, as PDF."""
-    from citytwin.report import make_report
+    from citytwin.scenario.report import make_report
 
     folder = here.jobs.folder(id)
-    file, name = tempfile.mkstemp(suffix=".pdf")
-    os.close(file)
-    out = Path(name)
+    place = Path(tempfile.mkdtemp(prefix="citytwin-report-"))
+    leave = BackgroundTask(shutil.rmtree, place, ignore_errors=True)
     try:
-        make_report(scenario.read_result(folder), out)
+        with here.results.alone():
+            out = make_report(scenario.read_result(folder), place / f"{id}.pdf", here.twin.city)
+        return FileResponse(
+            out, media_type="application/pdf", filename=out.name, content_disposition_type="inline", background=leave
+        )
     except BaseException:
-        out.unlink(missing_ok=True)
+        shutil.rmtree(place, ignore_errors=True)
         raise
-    return FileResponse(out, media_type="application/pdf", filename=f"{id}.pdf", content_disposition_type="inline",
-                        background=BackgroundTask(out.unlink, missing_ok=True))  # fmt: skip
 
 
 @router.get("/runs/{id}/download")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 from dataclasses import dataclass, field
+from typing import cast
 
 from citytwin.errors import OutsideError
 
@@ -52,8 +53,7 @@ class PullConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Say who we are and subscribe to the answers of our pulls."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's own transports are no subclass
         hello = {
             "verbose": False,
             "pedantic": False,
@@ -63,7 +63,7 @@ class PullConnection(asyncio.Protocol):
             "version": "1",
         }
         self._inbox = f"_pull.{id(self)}"
-        transport.write(b"CONNECT " + json.dumps(hello).encode() + f"\r\nSUB {self._inbox} 1\r\n".encode())
+        self._transport.write(b"CONNECT " + json.dumps(hello).encode() + f"\r\nSUB {self._inbox} 1\r\n".encode())
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The broker went away."""
