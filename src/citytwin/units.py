@@ -24,7 +24,7 @@ ALIASES = {
     "m3/s": "m**3/s", "m3": "m**3", "m2": "m**2", "W/m2": "W/m**2", "ug/m3": "ug/m**3", "mg/m3": "mg/m**3",
     "m/s2": "m/s**2", "km2": "km**2", "enum": "dimensionless", "1": "dimensionless", "": "dimensionless",
     "m³/s": "m**3/s", "m²": "m**2", "m³": "m**3", "µg/m³": "ug/m**3", "L/s": "liter/s", "l/s": "liter/s",
-    "people": "dimensionless", "veh/h": "1/hour",
+    "EUR/m2": "EUR/m**2", "EUR/m²": "EUR/m**2", "people": "dimensionless", "veh/h": "1/hour",
 }  # fmt: skip
 
 

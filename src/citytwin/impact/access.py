@@ -106,7 +106,7 @@ class Access:
     def _reached(self, usable: Marks) -> Marks:
         """Whether an end of each facility's nearest road lies in the largest part of the network of `usable` roads."""
         label, count = self.roads.components(usable)
-        if not len(count):
+        if count.max(initial=0) < 2:  # no road is open
             return np.zeros(len(self.near), dtype=np.bool_)
         main = label == int(np.argmax(count))
         ends = main[self.roads.first[self.near]] | main[self.roads.last[self.near]]

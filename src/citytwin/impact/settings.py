@@ -44,4 +44,5 @@ def settings(setup: Setup, name: str, model: type[Params]) -> Params:
         return model.model_validate({**own, **said.model_dump(exclude_unset=True)})
     except ValidationError as error:
         first = error.errors()[0]
-        raise InputError(first["msg"], f"{path}: {name}.{'.'.join(map(str, first['loc']))}") from error
+        message = first["msg"].removeprefix("Value error, ")
+        raise InputError(message[0].lower() + message[1:], f"{path}: {name}.{'.'.join(map(str, first['loc']))}") from error

@@ -49,7 +49,7 @@ class Care:
         writes=(
             Column("care_delay", "building", "s", "extra driving time from the building to the nearest working hospital now; "
                    "unknown where no way is open", 0, 1e6, 0, ramp="heat", source=SOURCE),
-            Column("care_cut_off", "building", "1", "whether no open way leads from the building to a working hospital", 0, 1, 0,
+            Column("care_cut_off", "building", "1", "whether no open way leads from the building to a hospital", 0, 1, 0,
                    ramp="category", categories=("reached", "cut off"), source=SOURCE),
             Column("hospital_out", "facility", "1", "whether the hospital cannot take patients", 0, 1, 0, ramp="category",
                    categories=("works", "out"), source=SOURCE),

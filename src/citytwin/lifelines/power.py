@@ -50,7 +50,7 @@ class Power:
                    categories=("supplied", "without power"), source=SOURCE),
             Column("facility_without_power", "facility", "1", "whether the facility is without mains power", 0, 1, 0,
                    ramp="category", categories=("supplied", "without power"), source=SOURCE),
-            Column("water_node_without_power", "water_node", "1", "whether the node of the water network is without power", 0, 1,
+            Column("water_node_without_power", "water_node", "1", "whether the node of the water network has no power", 0, 1,
                    0, ramp="category", categories=("supplied", "without power"), source=SOURCE),
             Column("zone_without_power", "zone", "1", "customers in the zone without power", 0, 1e8, 0, ramp="people"),
         ),
