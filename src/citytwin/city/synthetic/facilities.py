@@ -177,9 +177,8 @@ def settle_facilities(
         inside.append(building)
         places.append(middle[building] if building >= 0 else shapely.get_coordinates(blocks.room[row].representative_point())[0])
     for number, service in enumerate(SERVICES):
-        if service.area[1]:
-            continue
-        for centre in _centres(plan, terrain, service, middle, homes):
+        left = wanted(plan, service) - int((services == number).sum())
+        for centre in _centres(plan, terrain, service, middle, homes)[: max(left, 0)]:
             row = _nearest(centre, middle, buildings.use, service.uses, taken)
             taken[row] = taken[row] or bool(service.use)
             if service.use:
