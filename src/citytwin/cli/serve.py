@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import sys
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
@@ -80,17 +79,15 @@ def _make(folder: Path, people: int, devices: int, seed: int) -> None:
 async def fleet(twin: Twin) -> AsyncIterator[None]:
     """Simulated devices that publish over MQTT while the block lasts, in a process of their own."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "citytwin", "devices", "simulate", str(twin.city.folder), "--mqtt-port", str(twin.mqtt_port),
+        sys.executable, "-m", "citytwin.cli.fleet", str(twin.city.folder), f"127.0.0.1:{twin.mqtt_port}",
+        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.DEVNULL, start_new_session=True,
     )  # fmt: skip
     try:
         yield
     finally:
-        with contextlib.suppress(ProcessLookupError):
-            process.terminate()
-        with contextlib.suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(process.wait(), 3)
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
+        assert process.stdin is not None
+        process.stdin.close()
+        await process.wait()
 
 
 def _run(work: Coroutine[Any, Any, None]) -> None:

@@ -108,9 +108,9 @@ def series(
 @router.get("/runs/{id}/report.pdf")
 def report(here: Here, id: str) -> Response:
     """A report that a mayor can read, as PDF."""
+    folder = here.jobs.folder(id)
     from citytwin.scenario.report import make_report
 
-    folder = here.jobs.folder(id)
     place = Path(tempfile.mkdtemp(prefix="citytwin-report-"))
     leave = BackgroundTask(shutil.rmtree, place, ignore_errors=True)
     try:
