@@ -194,7 +194,8 @@ def test_a_city_says_its_own_prices_in_impact_toml(tmp_path):
 
 @pytest.mark.parametrize(
     ("text", "said"),
-    [("[loss]\nresidental = 3\n", 'did you mean "residential"'), ("[los]\n", 'did you mean "loss"'), ("[loss\n", "cannot be read"),
+    [("[loss]\nresidental = 3\n", 'did you mean "residential"'), ("[los]\n", 'did you mean "loss"'),
+     ("[loss\n", "cannot be read"),
      ('[loss]\nresidential = "3 m"\n', "does not measure"), ("[loss]\ngdp_per_capita = -1\n", "greater than 0")],
 )  # fmt: skip
 def test_a_wrong_impact_toml_gives_one_clear_line(tmp_path, text, said):

@@ -19,6 +19,7 @@ Values = npt.NDArray[np.float64]
 Marks = npt.NDArray[np.bool_]
 
 BATCH = 20_000  # things handled at once, to bound memory
+SMALL = 4  # cells
 
 
 @dataclass(frozen=True)
@@ -54,31 +55,20 @@ class Touch:
         return Touch(self.row[keep], self.cell[keep], self.size)
 
 
-def at_points(ground: Ground, points: npt.ArrayLike) -> Touch:
-    """The cell that holds each point (or the inner point of any other geometry)."""
-    geometry = np.asarray(points, dtype=object)
-    inner = shapely.point_on_surface(geometry)
-    rows = ground.rows(shapely.get_x(inner), shapely.get_y(inner))
-    inside = np.flatnonzero(rows >= 0)
-    return Touch(inside.astype(np.int64), rows[inside], len(geometry))
-
-
 def along(ground: Ground, lines: npt.ArrayLike) -> Touch:
     """The cells that each line runs through, met by points at most half a cell apart, ends included."""
     geometry = np.asarray(lines, dtype=object)
-    length = np.nan_to_num(shapely.length(geometry))
-    parts = np.maximum(np.ceil(length / (ground.cell_size / 2)), 1).astype(np.int64)
-    row = np.repeat(np.arange(len(geometry), dtype=np.int64), parts + 1)
-    first = np.repeat(np.cumsum(parts + 1) - (parts + 1), parts + 1)
-    share = (np.arange(len(row)) - first) / np.repeat(parts, parts + 1)
-    point = shapely.line_interpolate_point(geometry[row], share, normalized=True)
-    cell = ground.rows(shapely.get_x(point), shapely.get_y(point))
-    return _unique(row, cell, ground.size, len(geometry))
+    dense = shapely.segmentize(geometry, ground.cell_size / 2)
+    point, row = shapely.get_coordinates(dense, return_index=True)
+    cell = ground.rows(point[:, 0], point[:, 1])
+    return _unique(row.astype(np.int64), cell, ground.size, len(geometry))
 
 
 def _unique(row: Rows, cell: Rows, cells: int, size: int) -> Touch:
     inside = cell >= 0
-    pairs = np.unique(row[inside] * cells + cell[inside])
+    pairs = row[inside] * cells + cell[inside]
+    pairs = np.sort(pairs[np.diff(pairs, prepend=-1) != 0])  # neighbours along a line are mostly in the same cell
+    pairs = pairs[np.diff(pairs, prepend=-1) != 0]
     return Touch(pairs // cells, pairs % cells, size)
 
 
@@ -118,7 +108,8 @@ class Footprints:
 def around(ground: Ground, things: npt.ArrayLike) -> Footprints:
     """Cells under each thing (their centre inside it, or the one that holds its inner point) and up to one cell around it.
 
-    A cell is around a thing when its centre is at most one cell size away from it.
+    A cell is around a thing when its centre is at most one cell size away from it (from its bounding box, where that is at
+    most `SMALL` cells wide and high).
     """
     geometry = np.asarray(things, dtype=object)
     parts = [_around(ground, geometry[i : i + BATCH], i) for i in range(0, len(geometry), BATCH)]
@@ -151,6 +142,8 @@ def _around(ground: Ground, areas: npt.NDArray[np.object_], offset: int) -> tupl
     at = ground.rows(shapely.get_x(inner), shapely.get_y(inner))
     cell = iy * width + ix
     under = shapely.contains_xy(areas[row], x, y) | (cell == at[row])
-    near = under | shapely.dwithin(areas[row], shapely.points(x, y), size)
-    keep = near & (ix >= 0) & (ix < width) & (iy >= 0) & (iy < height)
+    near = (x >= box[row, 0] - size) & (x <= box[row, 2] + size) & (y >= box[row, 1] - size) & (y <= box[row, 3] + size)
+    large = np.flatnonzero(near & ~under & np.any(box[:, 2:] - box[:, :2] > SMALL * size, axis=1)[row])
+    near[large] = shapely.dwithin(areas[row[large]], shapely.points(x[large], y[large]), size)
+    keep = (near | under) & (ix >= 0) & (ix < width) & (iy >= 0) & (iy < height)
     return row[keep] + offset, cell[keep], under[keep]

@@ -77,11 +77,12 @@ class Roads:
         return shapely.STRtree(self._lines[rows]), rows.astype(np.int64)
 
     def nearest(self, points: npt.ArrayLike, within: float) -> Rows:
-        """Row of the nearest drivable road of each point (or other geometry); -1 where none is `within` metres."""
+        """Row of the nearest drivable road of each point (or inner point); -1 where none is `within` metres."""
         tree, rows = self._tree
-        found = np.full(len(np.asarray(points, dtype=object)), -1, dtype=np.int64)
-        if len(rows):
-            at, road = tree.query_nearest(np.asarray(points, dtype=object), max_distance=within, all_matches=False)
+        inner = shapely.point_on_surface(np.asarray(points, dtype=object))
+        found = np.full(len(inner), -1, dtype=np.int64)
+        if len(rows) and len(inner):
+            at, road = tree.query_nearest(inner, max_distance=within, all_matches=False)
             found[at] = rows[road]
         return found
 
