@@ -85,7 +85,7 @@ class Twin:
 
     @classmethod
     def open(cls, folder: Path | str) -> Twin:
-        """Open the city in `folder` for living. Raises ConflictError where another twin runs there, MissingError, InputError."""
+        """Open the city in `folder` for living. Raises ConflictError (another twin runs there), MissingError, InputError."""
         folder = Path(folder)
         city = read_city(folder)
         lock = FolderLock(folder / "live" / "lock")
@@ -103,37 +103,36 @@ class Twin:
         try:
             await self._broker.start(mqtt_port)
             if not self._broker.adopted:
-                await self._first_start()
+                await self._bring_up()
             self._log = Log(self._broker.port)
             await self._log.open()
             await asyncio.to_thread(self._remember)
-            await self._meet_the_log()
         except BaseException:
             await self.stop()
             raise
-        self._tasks = [asyncio.create_task(work()) for work in (self._read, self._write, self._broker.watch, self._age)]
+        self._tasks = [asyncio.create_task(work()) for work in (self._read, self._write, self._watch, self._age)]
 
-    async def _first_start(self) -> None:
-        """Bring up a broker. Devices may come only once the log is there: a store without one is first opened in private."""
+    async def _bring_up(self) -> None:
+        """Bring up a broker: first in private, so that the log is there and goes on counting behind the history, then for all."""
         broker = self._broker
         assert broker is not None
-        if not (broker.folder / "store").exists():
-            await broker.run(mqtt=False)
-            log = Log(broker.port)
-            await log.open()
-            await log.close()
-            await broker.pause()
+        await broker.run(mqtt=False)
+        log = Log(broker.port)
+        await log.open()
+        await log.continue_after(self._read_to)
+        await log.close()
+        await broker.pause()
         await broker.run(mqtt=True)
 
-    async def _meet_the_log(self) -> None:
-        """A log that ends before the history does was begun anew (its store was removed): begin with it."""
-        assert self._log is not None
-        _, last = await self._log.range()
-        if last < self._store.committed:
-            raise InputError(
-                f"the log ends at {last}, the history at {self._store.committed}", str(self.folder / "live"),
-                "live/nats was removed or replaced; move live/readings and live/rejected elsewhere too",
-            )  # fmt: skip
+    async def _watch(self) -> None:
+        """For ever: bring the broker up again, on the same ports, when it died."""
+        while True:
+            await asyncio.sleep(0.2)
+            if self._broker is not None and not self._broker.alive:
+                try:
+                    await self._bring_up()
+                except OutsideError as error:
+                    self.problem = str(error)
 
     async def stop(self) -> None:
         """Read what has arrived, write it to the history, end the broker, let go of the folder."""

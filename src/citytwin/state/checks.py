@@ -53,7 +53,7 @@ class Checks:
 
 
 @numba.njit(cache=True, nogil=True)
-def judge(row, time, value, arrived, quality, kind, limits, last_time, last_value, same_since, times, place):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201, PLR0913
+def judge(row, time, value, arrived, quality, kind, limits, last_time, last_value, same_since, times, place):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     """Judge each reading in the order of arrival. Arrays as in `Arrivals` and `Checks`; `quality` is written."""
     for i in range(len(row)):
         r = row[i]
@@ -66,7 +66,7 @@ def judge(row, time, value, arrived, quality, kind, limits, last_time, last_valu
 
 
 @numba.njit(cache=True, nogil=True)
-def verdict(time, value, arrived, limits, last_time, last_value, same_since, times):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201, PLR0913, C901
+def verdict(time, value, arrived, limits, last_time, last_value, same_since, times):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     """The quality of one reading, given what is remembered of its device."""
     low, high, rate, period, still = limits[0], limits[1], limits[2], limits[3], limits[4]
     if not low <= value <= high:
@@ -86,7 +86,7 @@ def verdict(time, value, arrived, limits, last_time, last_value, same_since, tim
 
 
 @numba.njit(cache=True, nogil=True)
-def note(r, time, value, last_time, last_value, same_since, times, place):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201, PLR0913
+def note(r, time, value, last_time, last_value, same_since, times, place):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     """Remember one believed reading of device `r`."""
     times[r, place[r]] = time
     place[r] = (place[r] + 1) % times.shape[1]
@@ -98,7 +98,7 @@ def note(r, time, value, last_time, last_value, same_since, times, place):  # ty
 
 
 @numba.njit(cache=True, nogil=True)
-def recall(row, time, value, last_time, last_value, same_since, times, place):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201, PLR0913
+def recall(row, time, value, last_time, last_value, same_since, times, place):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     """Remember many believed readings, in the order given."""
     for i in range(len(row)):
         note(row[i], time[i], value[i], last_time, last_value, same_since, times, place)

@@ -107,8 +107,8 @@ class Arrivals:
         """All `batches` one after the other."""
         starts = np.cumsum([0, *(len(b) for b in batches)])
         raw = {int(start) + i: r for start, b in zip(starts, batches, strict=False) for i, r in b.raw.items()}
-        arrays = [f.name for f in fields(cls) if f.name != "raw"]
-        return cls(*(np.concatenate([getattr(b, name) for b in batches]) for name in arrays), raw=raw)
+        arrays = {f.name: np.concatenate([getattr(b, f.name) for b in batches]) for f in fields(cls) if f.name != "raw"}
+        return cls(**arrays, raw=raw)
 
     @property
     def believed(self) -> npt.NDArray[np.bool_]:

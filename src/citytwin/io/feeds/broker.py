@@ -124,15 +124,6 @@ class Broker:
         """The process."""
         return self._pid
 
-    async def watch(self) -> None:
-        """For ever: start the broker again, on the same ports, when it died."""
-        while True:
-            await asyncio.sleep(0.2)
-            if not self.alive:
-                self.restarts += 1
-                with contextlib.suppress(OutsideError):
-                    await self.run(mqtt=True)
-
     async def pause(self) -> None:
         """End the process, to run it again."""
         await _end(self._pid, self._child)

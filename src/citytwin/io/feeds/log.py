@@ -8,7 +8,6 @@ message there, so an acknowledged reading is in *our* log. `city.>` beside it ta
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
 from typing import Any
@@ -66,6 +65,12 @@ class Log:
         state = (await self._ask(f"STREAM.INFO.{STREAM}", {}))["state"]
         return int(state["first_seq"]), int(state["last_seq"])
 
+    async def continue_after(self, sequence: int) -> None:
+        """Let the next message get a place after `sequence`, also where a power cut took the log's end or its store is new."""
+        _, last = await self.range()
+        if last < sequence:
+            await self.forget(sequence)
+
     async def append(self, subject: str, payload: bytes) -> int:
         """Put one message into the log; its place there. Durable when this returns. Raises OutsideError."""
         return int((await self._request(subject, payload))["seq"])
@@ -113,7 +118,7 @@ class Log:
             raise OutsideError("the log is not open")
         try:
             answer = await self._client.request(subject, payload, timeout=PATIENCE)
-        except (nats.errors.Error, TimeoutError, asyncio.TimeoutError) as error:
+        except (nats.errors.Error, TimeoutError) as error:
             raise OutsideError(f"the broker does not answer: {error or type(error).__name__}", subject) from error
         found: dict[str, Any] = json.loads(answer.data)
         if "error" in found and not may_fail:

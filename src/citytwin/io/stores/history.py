@@ -58,7 +58,7 @@ class History:
         found = self._ask(
             "with seen as (select device, kind, time, value from read_parquet($files) "
             "where time >= make_timestamp($begin) and time <= make_timestamp($end)), "
-            f"chosen as ({choice}) select device, kind, epoch(time) as time, value from chosen order by time",  # noqa: S608
+            f"chosen as ({choice}) select device, kind, epoch(time) as time, value from chosen order by time",
             self._store.files(_days(moment - lookback, moment), None),
             words,
         )
@@ -96,7 +96,7 @@ class History:
             return {}
         try:
             with duckdb.connect(config={"threads": 2}) as connection:
-                found: dict[str, npt.NDArray[Any]] = connection.execute(
+                found: dict[str, Any] = connection.execute(
                     query, {"files": [str(f) for f in files], **words}
                 ).fetchnumpy()
         except duckdb.Error as error:

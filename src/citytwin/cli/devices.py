@@ -1,0 +1,105 @@
+"""citytwin devices: make a city's devices publish."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+
+from citytwin.city import read_city
+from citytwin.cli.show import json_option, print_json, say
+from citytwin.errors import InputError
+from citytwin.io.feeds.fleet import Fleet, Sent
+from citytwin.io.feeds.signals import FAULT_SHARE
+from citytwin.twin import Twin
+
+
+@click.group()
+def devices() -> None:
+    """Work with a city's devices."""
+
+
+@devices.command()
+@click.argument("city", type=click.Path(path_type=Path))
+@click.option("--rate", type=float, help="Readings a second over all devices; without it each kind keeps its own period.")
+@click.option("--devices", "number", type=click.IntRange(1), help="Only so many devices.")
+@click.option("--seconds", type=float, help="Stop after so long; without it only Ctrl-C ends it.")
+@click.option("--mqtt", default="127.0.0.1:1883", show_default=True, metavar="HOST:PORT", help="Where the broker listens.")
+@click.option("--connections", type=click.IntRange(1), default=20, show_default=True, help="MQTT connections to share.")
+@click.option("--qos", type=click.IntRange(0, 1), default=1, show_default=True, help="MQTT quality of service.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Same seed, same readings at the same times.")
+@click.option("--faults", type=float, default=FAULT_SHARE, show_default=True, help="Share of devices faulty in any hour.")
+@json_option
+def simulate(
+    city: Path, rate: float | None, number: int | None, seconds: float | None, mqtt: str, connections: int, qos: int,
+    seed: int, faults: float, as_json: bool,
+) -> None:  # fmt: skip
+    """Publish over MQTT what the devices of CITY would measure."""
+    host, port = _address(mqtt)
+    known = read_city(city)
+    fleet = Fleet(known, known.columns.kinds, rate=rate, devices=number, connections=connections, qos=qos, seed=seed,
+                  faults=faults)  # fmt: skip
+    say(f"{fleet.number} devices of {known.name} publish to {host}:{port}")
+    done = asyncio.run(_run(fleet, host, port, seconds))
+    if as_json:
+        print_json({"devices": fleet.number, "sent": done.sent, "acknowledged": done.acked, "behind_s": done.behind})
+    else:
+        print(f"{done.sent} readings sent, {done.acked} acknowledged")
+
+
+@devices.command()
+@click.argument("city", type=click.Path(path_type=Path))
+@click.option("--mqtt-port", type=click.IntRange(0, 65535), default=1883, show_default=True, help="0 takes any free port.")
+@click.option("--seconds", type=float, help="Stop after so long; without it only Ctrl-C ends it.")
+def listen(city: Path, mqtt_port: int, seconds: float | None) -> None:
+    """Keep the twin of CITY, without the page: take what devices publish into its history.
+
+    Prints one line of JSON when it is ready: {"mqtt_port": 1883, "pid": 4711}.
+    """
+    twin = Twin.open(city)
+    with asyncio.Runner(loop_factory=_fast_loop()) as runner:
+        runner.run(_listen(twin, mqtt_port, seconds))
+    counts = {reason: n for reason, n in twin.quality()["counts"].items() if n}
+    say("readings: " + (", ".join(f"{n} {reason.replace('_', ' ')}" for reason, n in counts.items()) or "none"))
+
+
+async def _listen(twin: Twin, mqtt_port: int, seconds: float | None) -> None:
+    ended = asyncio.Event()
+    for sign in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(sign, ended.set)
+    await twin.start(mqtt_port)
+    print(json.dumps({"mqtt_port": twin.mqtt_port, "pid": os.getpid()}), flush=True)
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await ended.wait()
+    await twin.stop()
+
+
+def _fast_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    new_loop: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+    return new_loop
+
+
+async def _run(fleet: Fleet, host: str, port: int, seconds: float | None) -> Sent:
+    """Publish until the time is up or somebody ends the process politely."""
+    ended = asyncio.Event()
+    for sign in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(sign, ended.set)
+    return await fleet.run(host, port, seconds, stop=ended.is_set)
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdigit() or not 0 < int(port) < 65536:
+        raise InputError(f'"{text}" is not HOST:PORT', "--mqtt", "as in 127.0.0.1:1883")
+    return host, int(port)

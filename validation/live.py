@@ -1,0 +1,180 @@
+"""Nothing lost, nothing twice: devices publish over MQTT while twin and broker are killed; counts in equal counts in history.
+
+    .venv/bin/python validation/live.py                      10,000 devices, one minute, two kills of the twin, one of the broker
+    .venv/bin/python validation/live.py --minutes 10
+    .venv/bin/python validation/live.py --kills 50 --minutes 10 --seed 3
+
+Every acknowledged reading (device and time as sent) must stand in the Parquet files exactly once; plain DuckDB counts them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import random
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import geopandas as gpd
+import numpy as np
+import pyarrow as pa
+
+from citytwin.city import City, Facts, write_city
+from citytwin.columns import shipped
+from citytwin.io.feeds.fleet import Fleet
+from citytwin.io.feeds.signals import Sample, Signals
+
+
+def many_devices(number: int) -> City:
+    """A city of nothing but devices, of every shipped kind in turn, on a grid of 20 m."""
+    kinds = list(shipped().kinds)
+    place = np.arange(number)
+    table = gpd.GeoDataFrame(
+        {"key": [f"d{i}" for i in place], "kind": [kinds[i % len(kinds)] for i in place], "name": "", "zone": ""},
+        geometry=gpd.points_from_xy(500_000 + 20.0 * (place % 300), 5_000_000 + 20.0 * (place // 300)), crs="EPSG:32631",
+    )  # fmt: skip
+    return City(Facts("Many devices", "EPSG:32631"), {"device": table})
+
+
+class Recorder(Signals):
+    """Signals that remember which readings were handed over."""
+
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
+        self.said: list[tuple[Any, Any]] = []
+
+    def sample(self, row: Any, now: float) -> Sample:
+        """As ever, and written down."""
+        found = super().sample(row, now)
+        self.said.append((found.row, np.round(found.time * 1000).astype(np.int64)))
+        return found
+
+
+class TwinProcess:
+    """`citytwin devices listen` as its own process, started again after each kill."""
+
+    def __init__(self, folder: Path, port: int) -> None:
+        self.folder, self.port = folder, port
+        self.process: asyncio.subprocess.Process | None = None
+
+    async def start(self) -> None:
+        """Start it and wait until it is ready."""
+        program = Path(sys.executable).with_name("citytwin")
+        self.process = await asyncio.create_subprocess_exec(
+            str(program), "devices", "listen", str(self.folder), "--mqtt-port", str(self.port),
+            stdout=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        assert self.process.stdout is not None
+        line = await asyncio.wait_for(self.process.stdout.readline(), 120)
+        self.port = json.loads(line)["mqtt_port"]
+
+    async def end(self, sign: signal.Signals) -> None:
+        """Send a signal and wait for the end."""
+        assert self.process is not None
+        self.process.send_signal(sign)
+        await self.process.wait()
+
+    def kill_broker(self) -> None:
+        """kill -9 of the broker that it runs."""
+        os.kill(json.loads((self.folder / "live/nats/broker.json").read_text())["pid"], signal.SIGKILL)
+
+
+async def disturb(twin: TwinProcess, seconds: float, kills: list[str], dice: random.Random) -> None:
+    """The kills, at random moments of equal parts of the time."""
+    begin, part = time.time(), seconds / max(len(kills), 1)
+    for number, victim in enumerate(kills):
+        moment = begin + part * (number + dice.uniform(0.1, 0.8))
+        await asyncio.sleep(max(0.0, moment - time.time()))
+        print(f"  {time.time() - begin:5.1f} s: kill -9 of {victim}", file=sys.stderr)
+        if victim in ("broker", "both"):
+            twin.kill_broker()
+        if victim in ("twin", "both"):
+            await twin.end(signal.SIGKILL)
+            await asyncio.sleep(dice.uniform(0, 1))
+            again = time.time()
+            await twin.start()
+            print(f"         twin is back after {time.time() - again:.1f} s", file=sys.stderr)
+
+
+def compare(folder: Path, recorder: Recorder) -> dict[str, int]:
+    """What was sent against what plain DuckDB finds in the files."""
+    row = np.concatenate([r for r, _ in recorder.said])
+    stamp = np.concatenate([t for _, t in recorder.said])
+    sent = pa.table({"device": [f"d{r}" for r in row.tolist()], "ms": stamp})
+    kept = duckdb.sql(f"select device, epoch_ms(time) as ms, sequence, part from '{folder}/live/readings/**/*.parquet'")  # noqa: F841
+    bad = list((folder / "live/rejected").rglob("*.parquet"))
+    rejected = dict(
+        duckdb.sql(f"select reason, count(*) from '{folder}/live/rejected/**/*.parquet' group by 1").fetchall() if bad else []
+    )
+    one = "select count(*) from "
+    counts = {
+        "sent": len(sent),
+        "kept": duckdb.sql(one + "kept"),
+        "lost": duckdb.sql(one + "(select device, ms from sent except all select distinct device, ms from kept)"),
+        "twice": duckdb.sql(one + "(select 1 from kept group by device, ms having count(*) > 1)"),
+        "place_twice": duckdb.sql(one + "(select 1 from kept group by sequence, part having count(*) > 1)"),
+        "never_sent": duckdb.sql(one + "(select device, ms from kept except select device, ms from sent)"),
+    }
+    counts = {k: v if isinstance(v, int) else v.fetchall()[0][0] for k, v in counts.items()}
+    return counts | {f"rejected_{reason}": n for reason, n in rejected.items()}
+
+
+async def story(folder: Path, given: argparse.Namespace) -> dict[str, Any]:
+    """Publish, kill, wait until all is in the history, stop the twin, compare."""
+    city = many_devices(given.devices)
+    write_city(city, folder)
+    seconds = given.minutes * 60
+    twin = TwinProcess(folder, 0)
+    await twin.start()
+    fleet = Fleet(city, city.columns.kinds, rate=given.rate, connections=given.connections, seed=given.seed, faults=0)
+    fleet.signals = recorder = Recorder(city, city.columns.kinds, given.seed, 0)
+    dice = random.Random(given.seed)
+    victims = ["twin", "broker", "twin"] if given.kills == 3 else dice.choices(["twin", "broker", "both"], k=given.kills)
+    begin = time.time()
+    done, _ = await asyncio.gather(
+        fleet.run("127.0.0.1", twin.port, seconds, patience=180), disturb(twin, seconds, victims, dice)
+    )  # fmt: skip
+    took = time.time() - begin
+    await asyncio.sleep(2)
+    await twin.end(signal.SIGTERM)
+    return {
+        "seconds": round(took, 1), "rate": round(done.sent / took), "behind_s": round(done.behind, 1),
+        "acknowledged": done.acked, "kills": victims, **compare(folder, recorder),
+    }  # fmt: skip
+
+
+def main() -> int:
+    """Run the story; one line a metric; exit code 1 where one falls short."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--devices", type=int, default=10_000)
+    parser.add_argument("--minutes", type=float, default=1.0)
+    parser.add_argument("--rate", type=float, default=1000.0, help="readings a second over all devices")
+    parser.add_argument("--kills", type=int, default=3)
+    parser.add_argument("--connections", type=int, default=50)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--keep", type=Path, help="keep the city folder here")
+    given = parser.parse_args()
+    folder = given.keep or Path(tempfile.mkdtemp(prefix="citytwin-live-")) / "city"
+    try:
+        found = asyncio.run(story(folder, given))
+    finally:
+        if not given.keep:
+            shutil.rmtree(folder.parent, ignore_errors=True)
+    print(json.dumps(found), file=sys.stderr)
+    wanted = {"lost": 0, "twice": 0, "place_twice": 0, "never_sent": 0, "kept": found["acknowledged"]}
+    for metric, bound in wanted.items():
+        word = "holds" if found[metric] == bound else "FALLS SHORT"
+        print(f"live  {metric} = {bound}  {found[metric]}  {word}")
+    return 0 if all(found[m] == b for m, b in wanted.items()) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
