@@ -5,6 +5,7 @@ The faces between them are the city's neighbourhoods, each with a district kind 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +13,7 @@ import shapely
 from shapely.geometry import LineString, Polygon
 from shapely.geometry.base import BaseGeometry
 
+from citytwin.city.synthetic.bridges import choose_bridges
 from citytwin.city.synthetic.districts import KINDS, name_faces, settle_kinds
 from citytwin.city.synthetic.plan import Floats, Plan
 from citytwin.city.synthetic.terrain import Terrain, waves
@@ -41,36 +43,24 @@ class Frame:
 def make_frame(plan: Plan, terrain: Terrain) -> Frame:
     """Draw the main roads and divide the city into neighbourhoods."""
     wet = terrain.wet
-    strip = float(np.clip(plan.radius / 130, 14, 30))
+    strip = float(np.clip(plan.radius / 130, 10, 30))
     shore = shapely.simplify(shapely.buffer(shapely.buffer(wet, 3 * strip, quad_segs=4), -2 * strip, quad_segs=4), 2.0)
-    urban = shapely.difference(_envelope(plan), shore)
-    urban = max(shapely.get_parts(urban), key=lambda p: p.area) if False else urban
-    lines, classes = _lattice(plan)
-    roads: list[LineString] = []
-    kept: list[str] = []
-    bridges: list[bool] = []
+    envelope = _envelope(plan, terrain)
+    urban = shapely.difference(envelope, shore)
     box = shapely.box(*plan.bounds)
+    pieces: list[tuple[LineString, str, bool]] = []
     spans: list[tuple[LineString, str]] = []
-    for line, kind in zip(lines, classes, strict=True):
+    for line, kind in _lattice(plan):
         dry = shapely.intersection(shapely.difference(line, shore), box if kind in ("motorway", "primary") else urban)
-        for part in _parts(dry):
-            if part.length > 2 * strip:
-                roads.append(part)
-                kept.append(kind)
-                bridges.append(False)
+        pieces += [(part, kind, False) for part in _parts(dry) if part.length > 2 * strip]
         spans += [(part, kind) for part in _parts(shapely.intersection(line, shore))]
-    for span, kind in _bridges(spans, terrain, strip):
-        roads.append(span)
-        kept.append(kind)
-        bridges.append(True)
-    for part in _parts(shapely.intersection(shapely.boundary(shore), _envelope(plan))):
-        if part.length > 4 * strip:
-            roads.append(part)
-            kept.append("tertiary")
-            bridges.append(False)
-    faces = _faces(plan, roads, bridges, urban, shore)
+    pieces += [(span, kind, True) for span, kind in choose_bridges(spans, terrain, shore, envelope, strip)]
+    quays = _parts(shapely.intersection(shapely.boundary(shore), envelope))
+    pieces += [(part, "tertiary", False) for part in quays if part.length > 4 * strip]
+    roads, classes, bridges = (list(column) for column in zip(*pieces, strict=True))
+    faces = _faces(roads, bridges, urban)
     kinds = settle_kinds(plan, terrain, faces)
-    return Frame(roads, kept, bridges, faces, kinds, name_faces(plan, faces, kinds), urban, shore, wet)
+    return Frame(roads, classes, bridges, faces, kinds, name_faces(plan, faces, kinds), urban, shore, wet)
 
 
 def _parts(shape: BaseGeometry) -> list[LineString]:
@@ -78,30 +68,35 @@ def _parts(shape: BaseGeometry) -> list[LineString]:
     return [p for p in shapely.get_parts(merged) if p.geom_type == "LineString"]
 
 
-def _envelope(plan: Plan) -> Polygon:
-    """The outline within which the city may be built: a circle that has grown unevenly."""
+def _envelope(plan: Plan, terrain: Terrain) -> Polygon:
+    """The outline within which the city may be built: a circle that has grown unevenly, less far where hills are high."""
     rng = plan.stream("envelope")
     angle = np.linspace(0, 2 * np.pi, 240, endpoint=False)
     bulge = sum(rng.uniform(0.02, 0.06) * np.sin(k * angle + rng.uniform(0, 6.28)) for k in (2, 3, 4, 5, 7))
-    reach = plan.radius * (1.1 + bulge)
-    return Polygon(np.stack([reach * np.cos(angle), reach * np.sin(angle)], axis=1))
+    outward = np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    ray = outward[:, None] * (plan.radius * np.linspace(0.6, 1.15, 8))[None, :, None]
+    height = np.mean(terrain.elevation(ray[..., 0], ray[..., 1]), axis=1)
+    height = np.convolve(np.tile(np.maximum(height, 0.0), 3), np.ones(21) / 21, mode="same")[240:480]
+    reach = plan.radius * (1.2 + bulge - 0.38 * np.clip(height / (0.026 * plan.radius + 12.0), 0, 1))
+    return Polygon(reach[:, None] * outward)
 
 
 def _spacing(plan: Plan) -> float:
-    return float(np.clip(plan.radius / 5.5, 190.0, 800.0))
+    return float(np.clip(plan.radius / 5.5, 150.0, 800.0))
 
 
-def _lattice(plan: Plan) -> tuple[list[LineString], list[str]]:
+def _lattice(plan: Plan) -> list[tuple[LineString, str]]:
     """Radials and rings before water is considered, each with its class."""
     rng, spacing = plan.stream("lattice"), _spacing(plan)
-    out = 1.13 * plan.radius
+    out = 1.35 * plan.radius
     radii = [0.62 * spacing]
     while radii[-1] < out:
         radii.append(radii[-1] + spacing * rng.uniform(0.85, 1.2) * (1 + 0.06 * len(radii)))
-    count = 6 if plan.radius < 700 else 7
+    count = 5 if plan.radius < 700 else 7
     angles = (np.arange(count) + rng.uniform(-0.22, 0.22, count)) * 2 * np.pi / count + rng.uniform(0, 2 * np.pi)
     far = 2.2 * max(abs(b) for b in plan.bounds)
-    lines = [(np.array([[0.35 * radii[0], a], [far, a]]), "primary") for a in angles]
+    through = (0, count // 2)  # two of them meet in the middle of the old town, the others end at its edge
+    lines = [(np.array([[1.0 if k in through else radii[0], a], [far, a]]), "primary") for k, a in enumerate(angles)]
     motorway = int(np.argmin(np.abs(np.array(radii) - 0.80 * plan.radius))) if plan.radius > 1500 else -1
     for k, radius in enumerate(radii[:-1]):
         while 2 * np.pi * radius / len(angles) > 1.55 * spacing:
@@ -113,7 +108,7 @@ def _lattice(plan: Plan) -> tuple[list[LineString], list[str]]:
         kind = "motorway" if k == motorway else ("secondary" if k % 2 == 0 else "tertiary")
         lines.append((np.array([[radius, 0.0], [radius, 2 * np.pi]]), kind))
     bend = _bend(plan)
-    return [LineString(bend(_densify(ends))) for ends, _ in lines], [kind for _, kind in lines]
+    return [(LineString(bend(_densify(ends))), kind) for ends, kind in lines]
 
 
 def _densify(ends: Floats) -> Floats:
@@ -125,45 +120,22 @@ def _densify(ends: Floats) -> Floats:
     return np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=1)
 
 
-class _bend:  # noqa: N801  (reads as the verb it is)
-    """Bends straight radials and round rings as the land and history would."""
+def _bend(plan: Plan) -> Callable[[Floats], Floats]:
+    """What bends straight radials and round rings as the land and history would."""
+    rng = plan.stream("bend")
+    wide = [waves(rng, 0.7 * plan.radius, 2.4 * plan.radius, 4) for _ in range(2)]
+    small = [waves(rng, 350, 900, 4) for _ in range(2)]
 
-    def __init__(self, plan: Plan) -> None:
-        rng = plan.stream("bend")
-        self.wide = [waves(rng, 0.7 * plan.radius, 2.4 * plan.radius, 4) for _ in range(2)]
-        self.small = [waves(rng, 350, 900, 4) for _ in range(2)]
-        self.radius = plan.radius
-
-    def __call__(self, points: Floats) -> Floats:
+    def bend(points: Floats) -> Floats:
         x, y = points.T
-        shift = [0.05 * self.radius * w(x, y) + min(16.0, 0.02 * self.radius) * s(x, y)
-                 for w, s in zip(self.wide, self.small, strict=True)]  # fmt: skip
+        slight = min(16.0, 0.02 * plan.radius)
+        shift = [0.05 * plan.radius * w(x, y) + slight * s(x, y) for w, s in zip(wide, small, strict=True)]
         return np.asarray(points + np.stack(shift, axis=1))
 
-
-def _bridges(spans: list[tuple[LineString, str]], terrain: Terrain, strip: float) -> list[tuple[LineString, str]]:
-    """Those crossings of the shore that are worth a bridge: short, from bank to bank, and not next to another."""
-    centreline = LineString(terrain.river)
-    order = {"motorway": 0, "primary": 1, "secondary": 2, "tertiary": 3}
-    chosen: list[tuple[LineString, str]] = []
-    places: list[float] = []
-    apart = float(np.clip(terrain.plan.radius / 9, 130, 420))
-    for span, kind in sorted(spans, key=lambda s: (order[s[1]], s[0].length)):
-        straight = LineString([span.coords[0], span.coords[-1]])
-        crossing = shapely.intersection(straight, centreline)
-        if crossing.is_empty or crossing.geom_type != "Point":
-            continue
-        at = centreline.project(crossing)
-        row = int(np.argmin(np.hypot(terrain.river[:, 0] - crossing.x, terrain.river[:, 1] - crossing.y)))
-        wide = terrain.width[row] + 2 * strip
-        if terrain.upstream[row] < 0 or straight.length > 1.75 * wide + 20 or any(abs(at - p) < apart for p in places):
-            continue
-        chosen.append((straight, kind))
-        places.append(at)
-    return chosen
+    return bend
 
 
-def _faces(plan: Plan, roads: list[LineString], bridges: list[bool], urban: BaseGeometry, shore: BaseGeometry) -> list[Polygon]:
+def _faces(roads: list[LineString], bridges: list[bool], urban: BaseGeometry) -> list[Polygon]:
     """Neighbourhoods: what main roads, shores and the city's outline enclose."""
     land = [r for r, b in zip(roads, bridges, strict=True) if not b]
     noded = shapely.union_all([*land, shapely.boundary(urban)], grid_size=0.05)

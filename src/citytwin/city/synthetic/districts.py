@@ -92,6 +92,8 @@ def settle_kinds(plan: Plan, terrain: Terrain, faces: list[Polygon]) -> list[str
     side = (t - float(mouth)) * port_side(plan)
     kinds = [_kind(*row) for row in zip(away, coastal / plan.radius, side / plan.radius, height, *chance.T, strict=True)]
     kinds[0] = "old_town"
+    if plan.radius < VILLAGE:
+        return [_IN_A_VILLAGE.get(kind, kind) for kind in kinds]
     centre_row = next((k for k in range(1, len(kinds)) if 0.08 < away[k] < 0.34 and kinds[k] in ("inner", "old_town")), None)
     if centre_row is not None:
         kinds[centre_row] = "centre"
@@ -102,12 +104,16 @@ def settle_kinds(plan: Plan, terrain: Terrain, faces: list[Polygon]) -> list[str
     return kinds
 
 
+VILLAGE = 900.0  # m: what reaches no further is a village, without towers, estates or a port
+_IN_A_VILLAGE = {"centre": "old_town", "inner": "terraces", "estate": "suburb", "port": "terraces", "park": "villas"}
+
+
 def _kind(away: float, coastal: float, side: float, height: float, chance: float, other: float) -> str:
     if 0.10 < side < 0.62 and coastal < 0.24 and away > 0.14:
         return "port"
     if away < 0.13:
         return "old_town"
-    if chance < 0.07:
+    if chance < 0.09 and away < 0.8:
         return "park"
     if away < 0.36:
         return "inner"

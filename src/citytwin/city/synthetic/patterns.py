@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import shapely
 from shapely.geometry import Polygon
+from shapely.geometry.base import BaseGeometry
 
 from citytwin.city.synthetic.districts import District
 from citytwin.city.synthetic.plan import Floats
@@ -15,13 +16,11 @@ EMPTY: Lines = np.empty(0, dtype=object)
 ALONGSIDE = 0.34  # of a block: a local street nearer to a main road than this, and beside it, is left out
 
 
-def local_streets(face: Polygon, district: District, rng: np.random.Generator) -> Lines:
-    """Street lines inside `face`, noded among each other, ending on its outline where they meet it."""
-    if district.pattern == "organic":
-        lines = _organic(face, district, rng)
-    else:
-        lines = _woven(face, district, rng)
-    inside = shapely.get_parts(shapely.intersection(lines, face))
+def local_streets(face: Polygon, district: District, joins: BaseGeometry, bars: BaseGeometry, rng: np.random.Generator) -> Lines:
+    """Street lines inside `face`, noded among each other; they end on the roads `joins` and keep away from `bars`."""
+    lines = _organic(face, district, rng) if district.pattern == "organic" else _woven(face, district, rng)
+    open_ground = shapely.difference(face, shapely.buffer(bars, MOTORWAY_STRIP)) if not bars.is_empty else face
+    inside = shapely.get_parts(shapely.intersection(lines, open_ground))
     inside = inside[shapely.get_type_id(inside) == 1]
     if not len(inside):
         return EMPTY
@@ -31,9 +30,10 @@ def local_streets(face: Polygon, district: District, rng: np.random.Generator) -
     limit = ALONGSIDE * min(district.block)
     edges = edges[(near > limit) | ((length < 1.9 * limit) & (near > 0.2 * length))]
     keep = rng.uniform(0, 1, len(edges)) > _LEFT_OUT[district.pattern]
-    return _prune(edges[keep], face, 0.45 * min(district.block))
+    return _prune(edges[keep], joins, 0.45 * min(district.block), 1.3 * max(district.block), open_ground)
 
 
+MOTORWAY_STRIP = 32.0  # m on either side of a motorway that no local street enters
 _LEFT_OUT = {"organic": 0.05, "grid": 0.05, "curved": 0.11, "open": 0.04, "none": 0.12}
 
 
@@ -79,16 +79,19 @@ def _organic(face: Polygon, district: District, rng: np.random.Generator) -> Lin
     return np.asarray(edges)
 
 
-def _prune(edges: Lines, face: Polygon, stub: float) -> Lines:
-    """Without loose ends shorter than `stub`; a second look takes what the first has loosened."""
-    for _ in range(3):
+def _prune(edges: Lines, joins: BaseGeometry, stub: float, rural: float, ground: BaseGeometry) -> Lines:
+    """Without loose ends: those inside that are shorter than `stub`, those at the city's rim shorter than `rural`."""
+    for _ in range(4):
         if not len(edges):
             return edges
         ends = np.round(np.concatenate([_end(edges, 0), _end(edges, -1)]), 1)
         _, inverse, count = np.unique(ends, axis=0, return_inverse=True, return_counts=True)
-        on_rim = shapely.distance(shapely.points(ends), face.exterior) < 0.2
-        loose = ((count[inverse.ravel()] == 1) & ~on_rim).reshape(2, -1)
-        drop = (loose.any(axis=0) & (shapely.length(edges) < stub)) | loose.all(axis=0)
+        point = shapely.points(ends)
+        joined = shapely.distance(point, joins) < 0.2
+        rim = shapely.distance(point, shapely.boundary(ground)) < 0.2
+        loose = ((count[inverse.ravel()] == 1) & ~joined).reshape(2, -1)
+        limit = np.where((loose & rim.reshape(2, -1)).any(axis=0), rural, stub)
+        drop = (loose.any(axis=0) & (shapely.length(edges) < limit)) | loose.all(axis=0)
         if not drop.any():
             return edges
         edges = edges[~drop]

@@ -70,9 +70,9 @@ def make_plan(people: int, devices: int, seed: int, name: str | None) -> Plan:
     _check("devices", devices, 0, MOST_DEVICES)
     _check("seed", seed, 0, 2**63 - 1)
     rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, zlib.crc32(b"plan")])))
-    # Gross density of built-up land grows with the size of a town: a rule that gives 2,100 people/km2 at 500 people and
-    # 4,600 at 100,000; two thirds of the circle are land that is not sea, river or port.
-    density = 4600.0 * (people / 1e5) ** 0.15
+    # Gross density of built-up land grows with the size of a town: a rule that gives 2,400 people/km2 at 500 people and
+    # 5,400 at 100,000; two thirds of the circle are land that is not sea, river or port.
+    density = 5400.0 * (people / 1e5) ** 0.15
     radius = max(260.0, 1000.0 * math.sqrt(people / density / (0.60 * math.pi)))
     turn = float(rng.uniform(-0.4, 0.4))
     quarter = int(rng.integers(0, 4))

@@ -9,6 +9,7 @@ import numpy.typing as npt
 import shapely
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
+from shapely.geometry import MultiLineString
 
 from citytwin.city.synthetic.arterials import Frame
 from citytwin.city.synthetic.districts import KINDS
@@ -74,9 +75,14 @@ def make_streets(plan: Plan, frame: Frame) -> Streets:
 
 
 def _local(plan: Plan, frame: Frame) -> tuple[Lines, npt.NDArray[np.str_], Whole]:
+    """The local streets of all neighbourhoods, with class and neighbourhood."""
+    roads, motorway = np.array(frame.roads, dtype=object), np.array(frame.classes) == "motorway"
+    tree = shapely.STRtree(roads)
     lines, kinds, faces = [], [], []
     for row, (face, kind) in enumerate(zip(frame.faces, frame.kinds, strict=True)):
-        made = local_streets(face, KINDS[kind], plan.stream(f"streets {row}"))
+        near = np.sort(tree.query(face, predicate="dwithin", distance=40.0))
+        joins, bars = (MultiLineString(list(roads[near[motorway[near] == which]])) for which in (False, True))
+        made = local_streets(face, KINDS[kind], joins, bars, plan.stream(f"streets {row}"))
         lines.append(made)
         kinds.append(np.full(len(made), _LOCAL_CLASS.get(kind, "residential"), dtype="U16"))
         faces.append(np.full(len(made), row))

@@ -202,7 +202,7 @@ def _basins(plan: Plan, coefficients: Floats, mouth: float, width: float, rng: n
     size = float(np.clip(plan.radius / 3400, 0.25, 1.6))
     side = -1.0 if plan.seed % 2 else 1.0
     boxes = []
-    for k in range(3):
+    for k in range(3 if plan.radius > 900 else 1):
         t = mouth + side * (0.26 * plan.radius + k * 300 * size)
         n = float(coast_line(plan, coefficients, np.array([t]))[0])
         deep, half = rng.uniform(300, 480) * size, rng.uniform(45, 60) * size
