@@ -97,7 +97,8 @@ def in_words(said: dict[str, Any]) -> list[tuple[str, ...]]:
     figures = said["highlights"]
     rows: list[tuple[str, ...]] = [
         ("name", said["name"] + (" (made up)" if said["synthetic"] else "")), ("made by", said["made_by"]),
-        ("CRS", said["crs"]), ("bbox", f"{west:.4f},{south:.4f},{east:.4f},{north:.4f}"), ("area", f"{said['area_km2']:.1f} km2"),
+        ("CRS", said["crs"]), ("bbox", f"{west:.4f},{south:.4f},{east:.4f},{north:.4f}"),
+        ("area", f"{said['area_km2']:.1f} km2"),
     ]  # fmt: skip
     for name, text in (("buildings", "{:,}"), ("people", "{:,.0f}"), ("dwellings", "{:,.0f}")):
         if name in figures:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import geopandas as gpd
 import pandas as pd
@@ -15,7 +16,7 @@ from citytwin.errors import InputError, MissingError, nearest
 
 LON = ("lon", "lng", "long", "longitude", "x_lon")
 LAT = ("lat", "latitude", "y_lat")
-FALLBACK = {"text": "", "number": float("nan"), "whole": 0, "yes": False}
+FALLBACK: dict[str, Any] = {"text": "", "number": float("nan"), "whole": 0, "yes": False}
 
 
 def read_table(path: Path, lon: str = "", lat: str = "", crs: str = "") -> pd.DataFrame:
@@ -27,14 +28,14 @@ def read_table(path: Path, lon: str = "", lat: str = "", crs: str = "") -> pd.Da
     if not path.is_file():
         raise MissingError("no such file", str(path))
     try:
-        frame = _read(path)
+        frame: pd.DataFrame = _read(path)
     except (TypeError, ValueError, OSError, RuntimeError) as error:  # pyogrio, pyarrow and pandas: not a table they know
         hint = "allowed: .csv, .parquet, .geojson, .gpkg, .shp"
         raise InputError(f"cannot be read: {str(error).splitlines()[0][:160]}", str(path), hint) from error
     if isinstance(frame, gpd.GeoDataFrame) and frame.geometry.notna().any():
         if frame.crs is None and not crs:
             raise InputError("has no coordinate reference system", str(path), "give it one, or say crs=EPSG:... in the mapping")
-        return frame.set_crs(crs, allow_override=True) if crs else frame
+        return gpd.GeoDataFrame(frame.set_crs(crs, allow_override=True)) if crs else frame
     names = {str(c).strip().casefold(): c for c in frame.columns}
     across = names.get(lon.casefold()) if lon else next((names[n] for n in LON if n in names), None)
     up = names.get(lat.casefold()) if lat else next((names[n] for n in LAT if n in names), None)
@@ -43,11 +44,11 @@ def read_table(path: Path, lon: str = "", lat: str = "", crs: str = "") -> pd.Da
             raise InputError(f'has no column "{lon or lat}"', str(path), nearest(lon or lat, names))
         return pd.DataFrame(frame)
     x, y = (pd.to_numeric(frame[c], errors="coerce") for c in (across, up))
-    placed = gpd.GeoDataFrame(frame, geometry=gpd.points_from_xy(x, y), crs=crs or 4326)
-    return placed[x.notna() & y.notna()].reset_index(drop=True)
+    points = gpd.GeoDataFrame(frame, geometry=gpd.points_from_xy(x, y), crs=crs or 4326)
+    return gpd.GeoDataFrame(points[x.notna() & y.notna()].reset_index(drop=True))
 
 
-def _read(path: Path) -> pd.DataFrame:
+def _read(path: Path) -> Any:
     suffix = path.suffix.lower()
     if suffix in (".csv", ".txt", ".tsv"):
         return pd.read_csv(path, sep=None, engine="python", encoding="utf-8-sig")
@@ -104,7 +105,7 @@ def read_assets(table: str, path: Path, mapping: Mapping[str, str], crs: pyproj.
 
 def _renamed(frame: pd.DataFrame, mapping: Mapping[str, str], path: Path) -> pd.DataFrame:
     names = [str(c) for c in frame.columns]
-    for ours, theirs in mapping.items():
+    for theirs in mapping.values():
         if not theirs.startswith("=") and theirs not in names:
             raise InputError(f'has no column "{theirs}"', str(path), nearest(theirs, names))
     renamed = frame.rename(columns={theirs: ours for ours, theirs in mapping.items() if theirs in names})

@@ -34,6 +34,7 @@ from citytwin.io.importers.zones import make_zones, zone_keys
 
 Told = Callable[[float, str], None]
 MARGIN = 500.0  # m around the city's extent that the terrain still covers
+FEW = 50  # buildings below which roads say where the city is
 ODBL = "ODbL 1.0, (c) OpenStreetMap contributors"
 
 
@@ -138,17 +139,22 @@ def _extent(plan: Plan, extract: Extract) -> tuple[pyproj.CRS, shapely.Polygon]:
 
 
 def _data_box(extract: Extract) -> tuple[float, float, float, float]:
-    """Where buildings and road nodes are (degrees): all but the outlying half per cent at each side, and a little around."""
+    """Where the city is, in degrees: the box that the file's header promises, as far as there are things in it.
+
+    Without one, where all but the outlying half per cent of buildings (of road nodes, where there are few) lie.
+    """
     building = shapely.get_coordinates(shapely.centroid(extract.layers["building"].geometry.to_numpy()))
-    points = np.concatenate([building, np.column_stack([extract.highway.lon, extract.highway.lat])])
-    low, high = np.quantile(points, 0.005, axis=0), np.quantile(points, 0.995, axis=0)
-    pad = np.maximum((high - low) * 0.1, 0.002)
-    low, high = np.maximum(low - pad, points.min(axis=0) - 0.002), np.minimum(high + pad, points.max(axis=0) + 0.002)
+    road = np.column_stack([extract.highway.lon, extract.highway.lat])
+    points = np.concatenate([building, road])
+    low, high = points.min(axis=0) - 0.002, points.max(axis=0) + 0.002
     if extract.box is not None:
-        held = np.array(extract.box)
-        first, last = np.maximum(low, held[:2]), np.minimum(high, held[2:])
+        first, last = np.maximum(low, extract.box[:2]), np.minimum(high, extract.box[2:])
         if (first < last).all():
-            low, high = first, last
+            return float(first[0]), float(first[1]), float(last[0]), float(last[1])
+    core = building if len(building) >= FEW else points
+    inner, outer = np.quantile(core, 0.005, axis=0), np.quantile(core, 0.995, axis=0)
+    pad = np.maximum((outer - inner) * 0.1, 0.002)
+    low, high = np.maximum(low, inner - pad), np.minimum(high, outer + pad)
     return float(low[0]), float(low[1]), float(high[0]), float(high[1])
 
 
@@ -166,7 +172,7 @@ def _tables(
         notes.append(
             f"{extract.broken} objects of {extract.path.name} were left out: incomplete at the extract's border, or broken"
         )
-    building = make_buildings(layers["building"], layers["building_part"], layers["land"])
+    building = make_buildings(layers["building"], layers["building_part"], layers["land"], layers["address"])
     graph = make_roads(extract.highway, layers["signal"], reach, crs)
     if graph.removed > 1000:
         notes.append(f"{graph.removed / 1000:.0f} km of ways beyond the city's extent were left out")
@@ -196,6 +202,10 @@ def _inside(layer: gpd.GeoDataFrame, reach: shapely.Polygon, name: str) -> gpd.G
     keep = shapely.intersects(reach, shapely.point_on_surface(shapes) if by_middle else shapes) & ~shapely.is_empty(shapes)
     if name in ("building", "building_part", "land", "water", "boundary"):
         keep &= np.isin(flat, (3, 6))
+    if name in ("land", "water", "waterway"):
+        crossing = keep & ~shapely.contains(reach, shapes)
+        shapes[crossing] = shapely.intersection(shapes[crossing], reach)
+        keep &= ~shapely.is_empty(shapes)
     return gpd.GeoDataFrame(layer.assign(geometry=shapes)[keep].reset_index(drop=True), crs=layer.crs)
 
 

@@ -59,10 +59,14 @@ DEFAULT_LEVELS = {
 }  # fmt: skip
 APARTMENTS_FROM = 300.0  # m2: an untyped residential footprint above is taken for apartments
 HOUSING = ("house", "apartments")
+LIVED_IN = tuple(value for value, use in USES.items() if use in HOUSING)
+ADDRESSED = 0.5  # share of the floor area of housing with an address from which addresses are taken to be complete
 
 
-def make_buildings(raw: gpd.GeoDataFrame, parts: gpd.GeoDataFrame, land: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
-    """Table `building` from OpenStreetMap areas, building parts and land-use areas (all in the city's CRS)."""
+def make_buildings(
+    raw: gpd.GeoDataFrame, parts: gpd.GeoDataFrame, land: gpd.GeoDataFrame, address: gpd.GeoDataFrame
+) -> gpd.GeoDataFrame:
+    """Table `building` from OpenStreetMap areas, building parts, land-use areas and address points (in the city's CRS)."""
     raw = raw.reset_index(drop=True)
     footprint = raw.geometry.area.to_numpy()
     guessed: dict[str, np.ndarray] = {}
@@ -71,7 +75,7 @@ def make_buildings(raw: gpd.GeoDataFrame, parts: gpd.GeoDataFrame, land: gpd.Geo
     levels, height, guessed["levels"], guessed["height"] = _storeys(raw, use, said, tall, footprint)
     floor_area = footprint * np.maximum(levels, 1.0)
     guessed["floor_area"] = guessed["levels"]
-    dwellings, guessed["dwellings"] = _dwellings(raw, use, floor_area, footprint)
+    dwellings, guessed["dwellings"] = _dwellings(raw, use, floor_area, _addresses(raw, address))
     return gpd.GeoDataFrame(
         {
             "key": raw["key"], "name": raw["name"].fillna(""), "use": use, "levels": levels, "height": height,
@@ -181,14 +185,31 @@ def _median_of_neighbours(raw: gpd.GeoDataFrame, use: np.ndarray, levels: np.nda
     return result
 
 
+def _addresses(raw: gpd.GeoDataFrame, address: gpd.GeoDataFrame) -> np.ndarray:
+    """Number of addresses of each building: its own, or those of the points inside it."""
+    own = raw["addr:housenumber"].notna().to_numpy().astype(float)
+    inside = np.zeros(len(raw))
+    if len(address):
+        i, _ = shapely.STRtree(address.geometry.to_numpy()).query(raw.geometry.to_numpy(), predicate="intersects")
+        inside = np.bincount(i, minlength=len(raw)).astype(float)
+    return np.asarray(np.maximum(own, inside))
+
+
 def _dwellings(
-    raw: gpd.GeoDataFrame, use: np.ndarray, floor_area: np.ndarray, footprint: np.ndarray
+    raw: gpd.GeoDataFrame, use: np.ndarray, floor_area: np.ndarray, addresses: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Homes in each building: as tagged (building:flats), one a house, floor area by DWELLING in apartments."""
+    """Homes in each building: as tagged (building:flats), one a house, floor area by DWELLING in apartments.
+
+    Where addresses are mapped (ADDRESSED of the floor area of housing has one), a building=yes without an address is an
+    outbuilding, and a building holds no fewer homes than addresses.
+    """
     told = values.each(raw["building:flats"], values.first_number)
     told = np.where((told >= 0) & (told < 5000), told, np.nan)
-    terrace = raw["building"].isin(["terrace"]).to_numpy()
-    many = np.maximum(np.round(floor_area / DWELLING), 1.0)
-    housing = np.isin(use, HOUSING) & (footprint >= SMALL)
-    rule = np.where(housing, np.where((use == "house") & ~terrace, 1.0, many), 0.0)
-    return np.where(np.isnan(told), rule, told), np.isnan(told)
+    one = (use == "house") & ~raw["building"].isin(["terrace"]).to_numpy()
+    rule = np.where(one, 1.0, np.maximum(np.round(floor_area / DWELLING), 1.0))
+    housing = np.isin(use, HOUSING) & (raw.geometry.area.to_numpy() >= SMALL)
+    known = floor_area[housing & (addresses > 0)].sum() >= ADDRESSED * floor_area[housing].sum()
+    if known:
+        housing &= (addresses > 0) | raw["building"].isin(LIVED_IN).to_numpy()
+        rule = np.maximum(np.where(one, 1.0, rule), addresses)
+    return np.where(np.isnan(told), np.where(housing, rule, 0.0), told), np.isnan(told)

@@ -21,6 +21,13 @@ from citytwin.io.importers.buildings import listed
 from citytwin.io.importers.hospital import judge
 
 SAME_NAME, SAME_PLACE = 400.0, 60.0  # m
+CHAINS = (
+    "fuel",
+    "pharmacy",
+    "doctors",
+    "telecom",
+    "power_substation",
+)  # one name for many places: merged within SAME_PLACE only
 
 # kind: (tag, values); the first that fits names the object's kind
 KINDS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
@@ -112,7 +119,8 @@ def _near_pairs(raw: gpd.GeoDataFrame) -> tuple[npt.NDArray[np.int64], npt.NDArr
     i, j = pairs[:, 0].astype(np.int64), pairs[:, 1].astype(np.int64)
     kind, label = raw["kind"].to_numpy(), raw["label"].to_numpy()
     apart = np.hypot(*(place[i] - place[j]).T)
-    named = (label[i] == label[j]) & (label[i] != "")
+    reach = np.where(np.isin(kind[i], CHAINS), SAME_PLACE, SAME_NAME)
+    named = (label[i] == label[j]) & (label[i] != "") & (apart < reach)
     bare = ((label[i] == "") | (label[j] == "")) & (apart < SAME_PLACE)
     keep = (kind[i] == kind[j]) & (named | bare)
     return i[keep], j[keep]

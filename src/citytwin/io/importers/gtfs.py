@@ -79,10 +79,15 @@ def _runs(feed: _Feed) -> tuple[str, pd.Series]:
     times = pd.Series(1.0, index=trips["trip_id"][trips["service_id"].isin(services)])
     often = feed.table("frequencies.txt", ["trip_id", "start_time", "end_time", "headway_secs"], needed=False)
     if len(often):
-        span = _seconds(often["end_time"]) - _seconds(often["start_time"])
-        runs = np.ceil(span / pd.to_numeric(often["headway_secs"], errors="coerce")).groupby(often["trip_id"]).sum()
+        span: pd.Series[float] = _seconds(often["end_time"]) - _seconds(often["start_time"])
+        often = often.assign(runs=np.ceil(span / _float(often["headway_secs"])))
+        runs = often.groupby("trip_id")["runs"].sum()
         times.update(runs)
-    return pd.Timestamp(best).date().isoformat(), times[~times.index.duplicated()]
+    return pd.Timestamp(str(best)).date().isoformat(), times[~times.index.duplicated()]
+
+
+def _float(text: pd.Series) -> pd.Series:
+    return pd.to_numeric(text, errors="coerce").clip(lower=1)
 
 
 def _seconds(text: pd.Series) -> pd.Series:
@@ -101,7 +106,7 @@ def _service_days(feed: _Feed) -> pd.DataFrame:
         rows.append(pd.DataFrame({"date": span[runs[span.weekday]], "service_id": line["service_id"]}))
     dates = dates.assign(date=pd.to_datetime(dates["date"], format="%Y%m%d", errors="coerce")).dropna(subset=["date"])
     added = dates[(dates["exception_type"] == "1") & (dates["date"].dt.weekday < 5)] if len(dates) else dates
-    whole = pd.concat([*rows, added[["date", "service_id"]]], ignore_index=True).drop_duplicates()
+    whole: pd.DataFrame = pd.concat([*rows, added[["date", "service_id"]]], ignore_index=True).drop_duplicates()
     gone = dates[dates["exception_type"] == "2"][["date", "service_id"]]
     if len(gone) and len(whole):
         whole = whole.merge(gone, how="left", indicator=True).query("_merge == 'left_only'")[["date", "service_id"]]

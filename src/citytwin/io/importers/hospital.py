@@ -19,8 +19,9 @@ GROUNDS = 10_000.0  # m2
 NAMES = (
     "hospital", "hôpital", "hopital", "ospedal", "policlinico gemelli", "krankenhaus", "klinikum", "klinikken", "spital",
     "ziekenhuis", "medisch centrum", "umc", "hastane", "szpital", "nemocnic", "bolni", "kórház", "korhaz", "больниц", "лікарн",
-    "госпитал", "госпіталь", "болница", "νοσοκομ", "sjukhus", "sygehus", "sykehus", "sairaala", "sjúkrahús", "haigla", "slimnīc",
-    "ligonin", "病院", "医院", "醫院", "병원", "bệnh viện", "rumah sakit", "โรงพยาบาล", "مستشفى", "بیمارستان", "בית חולים", "बिस्पताल",
+    "госпитал", "госпіталь", "болница", "νοσοκομ", "sjukhus", "sygehus", "sykehus", "sairaala", "sjúkrahús", "haigla",
+    "slimnīc", "ligonin", "病院", "医院", "醫院", "병원",
+    "bệnh viện", "rumah sakit", "โรงพยาบาล", "مستشفى", "بیمارستان", "בית חולים",
     "अस्पताल", "হাসপাতাল", "infirmary", "charité", "chru", "chu ", "medical center", "medical centre", "health sciences cent",
     "ospitale", "spitalul", "ysbyty", "sanatorio", "centro médico nacional", "santa casa",
 )  # fmt: skip
@@ -57,10 +58,12 @@ def _evidence(sites: gpd.GeoDataFrame) -> pd.Series:
     name = sites["name"].fillna("").str.casefold() + " "
     says = pd.Series(np.logical_or.reduce([name.str.contains(word, regex=False) for word in NAMES]), index=sites.index)
     known = sites[["beds", "capacity:beds", "wikidata", "wikipedia"]].notna().any(axis=1)
-    return (sites["emergency"] == "yes") | known | says | (sites["area"] >= GROUNDS)
+    evident: pd.Series[bool] = (sites["emergency"] == "yes") | known | says | (sites["area"] >= GROUNDS)
+    return evident
 
 
 def _against(sites: gpd.GeoDataFrame) -> pd.Series:
     special = sites["healthcare:speciality"].fillna("").str.casefold()
     odd = pd.Series(np.logical_or.reduce([special.str.contains(word, regex=False) for word in ALTERNATIVE]), index=sites.index)
-    return odd | ((sites["emergency"] == "no") & (sites["amenity"] != "hospital"))
+    against: pd.Series[bool] = odd | ((sites["emergency"] == "no") & (sites["amenity"] != "hospital"))
+    return against

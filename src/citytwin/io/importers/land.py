@@ -13,6 +13,7 @@ import geopandas as gpd
 import numpy as np
 import pandas as pd
 import shapely
+from shapely.geometry.base import BaseGeometry
 
 from citytwin.io.importers import values
 from citytwin.io.importers.buildings import listed
@@ -53,12 +54,13 @@ def make_land(raw: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
     group = known["kind"].map(KIND_OF)
     columns = {
         "key": known["key"], "kind": known["kind"], "class": group,
-        "manning": group.map({k: v[0] for k, v in CLASSES.items()}), "impervious": group.map({k: v[1] for k, v in CLASSES.items()}),
+        "manning": group.map({k: v[0] for k, v in CLASSES.items()}),
+        "impervious": group.map({k: v[1] for k, v in CLASSES.items()}),
     }  # fmt: skip
     return gpd.GeoDataFrame(columns, geometry=known.geometry, crs=raw.crs)
 
 
-def make_water(raw: gpd.GeoDataFrame, sea: shapely.Geometry | None) -> gpd.GeoDataFrame:
+def make_water(raw: gpd.GeoDataFrame, sea: BaseGeometry | None) -> gpd.GeoDataFrame:
     """Table `water`: rivers, lakes, basins, and the sea where the coastline crosses the city."""
     kind = raw["water"].fillna(raw["waterway"]).fillna(raw["landuse"]).fillna("water").replace({"riverbank": "river"})
     table = gpd.GeoDataFrame(
@@ -82,7 +84,7 @@ def make_waterways(raw: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
     return gpd.GeoDataFrame(columns, geometry=raw.geometry, crs=raw.crs).reset_index(drop=True)
 
 
-def make_sea(coastline: gpd.GeoDataFrame, box: shapely.Polygon) -> shapely.Geometry | None:
+def make_sea(coastline: gpd.GeoDataFrame, box: shapely.Polygon) -> BaseGeometry | None:
     """The sea inside `box`: OpenStreetMap draws coastlines with the land on the left and the sea on the right."""
     lines = shapely.intersection(coastline.geometry.to_numpy(), box)
     lines = shapely.get_parts(lines[~shapely.is_empty(lines)])

@@ -8,6 +8,8 @@ zone (nearest to the zone's middle); `contains` building -> facility.
 
 from __future__ import annotations
 
+from typing import Any
+
 import geopandas as gpd
 import numpy as np
 import numpy.typing as npt
@@ -49,7 +51,7 @@ def make_power(lines: Lines, raw: gpd.GeoDataFrame, crs: pyproj.CRS) -> tuple[gp
     voltage = values.each(lines.table["voltage"], values.volts)[pieces.way]
     half = len(pieces.way)
     line = gpd.GeoDataFrame(
-        {"key": lines.table["key"].to_numpy(dtype=object)[pieces.way] + np.array([f"-{n}" for n in pieces.number], dtype=object),
+        {"key": lines.table["key"].to_numpy(dtype=object)[pieces.way] + pd.Series(pieces.number).map("-{}".format).to_numpy(),
          "from_bus": keys[:half], "to_bus": keys[half:], "voltage": voltage, "length": length,
          "kind": lines.table["power"].to_numpy(dtype=object)[pieces.way]},
         geometry=drawn, crs=crs,
@@ -65,7 +67,7 @@ def _ends(
 ) -> tuple[npt.NDArray[np.object_], gpd.GeoDataFrame]:  # fmt: skip
     """Bus key of each line end, a substation's where one is near; and the buses that are nothing but a line's end."""
     node, first, back = np.unique(lines.node[ends], return_index=True, return_inverse=True)
-    place = shapely.points(x[ends[first]], y[ends[first]])
+    place: Any = shapely.points(x[ends[first]], y[ends[first]])
     keys = np.array([f"n{n}" for n in node], dtype=object)
     own = np.ones(len(node), dtype=bool)
     if len(site) and len(node):
@@ -119,6 +121,6 @@ def _same(table: str, nodes: gpd.GeoDataFrame, facility: gpd.GeoDataFrame) -> pd
     return _rows("depends_on", table, shared, "facility", shared)
 
 
-def _rows(kind: str, source: str, from_keys: object, target: str, to_keys: object) -> pd.DataFrame:
-    frame = pd.DataFrame({"from_key": pd.array(from_keys, dtype="str"), "to_key": pd.array(to_keys, dtype="str")})
+def _rows(kind: str, source: str, from_keys: Any, target: str, to_keys: Any) -> pd.DataFrame:
+    frame = pd.DataFrame({"from_key": np.asarray(from_keys, dtype=object), "to_key": np.asarray(to_keys, dtype=object)})
     return frame.assign(kind=kind, from_table=source, to_table=target)[list(RELATION_FIELDS)].astype("str")

@@ -40,7 +40,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "building": (
         "building", "building:levels", "height", "building:height", "roof:levels", "building:flats", "name", "amenity",
         "shop", "office", "tourism", "leisure", "craft", "healthcare", "landuse", "man_made", "building:use",
-        "building:material", "start_date", "location", "min_height",
+        "building:material", "start_date", "addr:housenumber",
     ),
     "building_part": ("building:part", "building:levels", "height", "building:height", "roof:levels"),
     "land": LAND_KEYS,
@@ -50,12 +50,13 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "place": ("place", "name", "population", "capital"),
     "waterway": ("waterway", "name", "width", "tunnel", "layer", "intermittent", "bridge"),
     "coastline": ("natural",),
+    "address": ("addr:housenumber",),
     "signal": ("highway",),
     "stop": ("highway", "railway", "public_transport", "name", "ref"),
     "highway": (
         "highway", "name", "ref", "lanes", "lanes:forward", "lanes:backward", "maxspeed", "oneway", "junction", "bridge",
-        "tunnel", "layer", "access", "motor_vehicle", "vehicle", "motorcar", "surface", "service", "maxspeed:type", "zone:maxspeed",
-        "covered",
+        "tunnel", "layer", "access", "motor_vehicle", "vehicle", "motorcar", "surface", "service",
+        "maxspeed:type", "zone:maxspeed", "covered",
     ),
     "power_line": ("power", "voltage", "name", "cables"),
 }  # fmt: skip
@@ -64,7 +65,7 @@ AREA_KEYS = (
     "building", "building:part", "landuse", "natural", "leisure", "amenity", "aeroway", "waterway", "water", "healthcare",
     "emergency", "power", "man_made", "boundary", "social_facility", "railway", "place",
 )  # fmt: skip
-KEPT_KEYS = (*AREA_KEYS, "highway", "public_transport", "area:highway")
+KEPT_KEYS = (*AREA_KEYS, "highway", "public_transport", "area:highway", "addr:housenumber")
 WATERWAYS = ("river", "stream", "canal", "ditch", "drain", "tidal_channel")
 POWER_LINES = ("line", "minor_line", "cable")
 
@@ -120,7 +121,7 @@ class _Sheet:
 
     def _settle(self) -> None:
         frame = pd.DataFrame(self._values, columns=list(self.tags), dtype="str")
-        frame.insert(0, "key", pd.array(self._keys, dtype="str"))
+        frame.insert(0, "key", pd.Series(self._keys, dtype="str"))
         self._done.append(gpd.GeoDataFrame(frame, geometry=shapely.from_wkb(self._shapes), crs=4326))
         self._keys, self._shapes, self._values = [], [], []
 
@@ -155,7 +156,7 @@ class _Threads:
 
     def lines(self) -> Lines:
         table = pd.DataFrame(self._values, columns=list(self.tags), dtype="str")
-        table.insert(0, "key", pd.array(self._keys, dtype="str"))
+        table.insert(0, "key", pd.Series(self._keys, dtype="str"))
         start = np.concatenate([[0], np.cumsum([len(r) for r in self._refs])]).astype(np.int64)
         nodes = np.concatenate(self._nodes) if self._nodes else np.empty((0, 2))
         refs = np.concatenate(self._refs) if self._refs else np.empty(0, np.int64)
@@ -205,13 +206,20 @@ class _Reader:
             self.sheets[layer].add(key, text, tags)
 
 
+SITE_KEYS = ("amenity", "healthcare", "emergency", "man_made", "social_facility")
+POWER_SITES = ("substation", "plant", "transformer", "generator")
+
+
 def _node_layers(tags: Any) -> Iterator[str]:
-    if "amenity" in tags or "healthcare" in tags or "emergency" in tags or "man_made" in tags or "social_facility" in tags:
+    if (
+        any(key in tags for key in SITE_KEYS)
+        or tags.get("power") in POWER_SITES
+        or tags.get("railway") in ("station", "halt")
+        or tags.get("highway") == "street_lamp"
+    ):
         yield "facility"
-    elif "power" in tags and tags["power"] in ("substation", "plant", "transformer", "generator"):
-        yield "facility"
-    elif tags.get("railway") in ("station", "halt") or tags.get("highway") == "street_lamp":
-        yield "facility"
+    if "addr:housenumber" in tags:
+        yield "address"
     if tags.get("highway") == "traffic_signals":
         yield "signal"
     if tags.get("highway") == "bus_stop" or tags.get("railway") in ("tram_stop", "station", "halt"):
@@ -225,20 +233,25 @@ def _area_layers(tags: Any) -> Iterator[str]:
         yield "building"
     if tags.get("building:part", "no") != "no":
         yield "building_part"
-    water = tags.get("natural") == "water" or tags.get("landuse") in ("reservoir", "basin") or tags.get("waterway") in (
-        "riverbank", "dock")  # fmt: skip
-    if water:
+    if _is_water(tags):
         yield "water"
-    elif any(key in tags for key in ("landuse", "natural", "leisure", "aeroway", "area:highway")) or (
-        tags.get("amenity") == "parking" or tags.get("area") == "yes" and "highway" in tags
-    ):
+    elif _is_land(tags):
         yield "land"
-    if any(key in tags for key in ("amenity", "healthcare", "emergency", "man_made", "social_facility")) or (
-        tags.get("building") == "hospital" or tags.get("power") in ("substation", "plant", "transformer")
-    ):
+    if any(key in tags for key in SITE_KEYS) or tags.get("building") == "hospital" or tags.get("power") in POWER_SITES:
         yield "facility"
     if tags.get("boundary") == "administrative" or tags.get("place") in ("suburb", "quarter", "neighbourhood", "borough"):
         yield "boundary"
+
+
+def _is_water(tags: Any) -> bool:
+    surface = tags.get("natural") == "water" or tags.get("landuse") in ("reservoir", "basin")
+    return surface or tags.get("waterway") in ("riverbank", "dock")
+
+
+def _is_land(tags: Any) -> bool:
+    if any(key in tags for key in ("landuse", "natural", "leisure", "aeroway", "area:highway")):
+        return True
+    return tags.get("amenity") == "parking" or (tags.get("area") == "yes" and "highway" in tags)
 
 
 def read_osm(path: Path, told: Told = lambda share, words: None) -> Extract:
@@ -249,7 +262,7 @@ def read_osm(path: Path, told: Told = lambda share, words: None) -> Extract:
     try:
         source = osmium.io.File(str(path), form)
         box, date = _header(source)
-        processor = osmium.FileProcessor(source).with_areas(osmium.filter.KeyFilter(*AREA_KEYS))
+        processor: Any = osmium.FileProcessor(source).with_areas(osmium.filter.KeyFilter(*AREA_KEYS))
         for thing in processor.with_filter(osmium.filter.KeyFilter(*KEPT_KEYS)):
             if thing.is_node():
                 reader.node(thing)

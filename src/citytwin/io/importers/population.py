@@ -29,7 +29,7 @@ HOUSEHOLD = 2.3  # people a household: EU-28, 2015, Eurostat lfst_hhantych
 UNDER_15, OVER_64 = 0.149, 0.213  # shares of the EU's residents, 1 January 2023, Eurostat demo_pjanind
 COLUMNS = (
     "population", "pop", "people", "residents", "inhabitants", "pop_total", "total_population", "tot_p", "totpop", "asukkaita",
-    "einwohner", "inwoners", "habitants", "poblacion", "popolazione", "value", "count", "total", "vaesto", "he_vakiy", "obs_value_t",
+    "einwohner", "inwoners", "habitants", "poblacion", "popolazione", "value", "count", "total", "vaesto", "he_vakiy",
     "aantal_inwoners", "insgesamt", "obs_value",
 )  # fmt: skip
 BELIEVED = (0.25, 4.0)  # a stated population this many times the rule's is taken; beyond, the extract cuts the place
@@ -226,7 +226,10 @@ def people_by_rule(
         ours = rule[rest].sum()
         if ours > 0 and rest.sum() > 0.9 * inside.sum() and BELIEVED[0] <= population / ours <= BELIEVED[1]:
             people[rest] = rule[rest] * population / ours
+            done |= inside
             notes.append(f"{name}: scaled to its stated population of {population:.0f}")
+    if done.any() and rule[done].sum() > 0:  # what no statement covers is like what one does
+        people[~done] = rule[~done] * people[done].sum() / rule[done].sum()
     return Residents(whole(people, np.zeros(len(people), dtype=np.int64)), True, notes)
 
 

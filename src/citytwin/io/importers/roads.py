@@ -6,6 +6,7 @@ Lengths are on the ellipsoid (WGS 84), so that they do not depend on the map pro
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import geopandas as gpd
 import numpy as np
@@ -27,8 +28,9 @@ DRIVABLE = (
 )  # fmt: skip
 # Not (yet, or any more) a way that anybody moves on.
 NO_ROAD = (
-    "construction", "proposed", "planned", "abandoned", "disused", "razed", "demolished", "no", "platform", "raceway", "corridor",
-    "elevator", "via_ferrata", "rest_area", "services", "bus_stop", "traffic_island", "trailhead", "escape", "dismantled",
+    "construction", "proposed", "planned", "abandoned", "disused", "razed", "demolished", "dismantled", "no", "platform",
+    "raceway", "corridor", "elevator", "via_ferrata", "rest_area", "services", "bus_stop", "traffic_island", "trailhead",
+    "escape",
 )  # fmt: skip
 CLOSED = ("no", "private", "forestry", "agricultural", "military", "emergency", "customers", "delivery")
 # Speed (km/h) and lanes over both directions where no tag says: built-up values (Vienna Convention practice; OSRM's car profile
@@ -54,6 +56,8 @@ class Graph:
 
 @dataclass
 class Pieces:
+    """Pieces of ways between two cuts."""
+
     way: npt.NDArray[np.int64]  # row of the way of each piece
     first: npt.NDArray[np.int64]  # position of its first node among all nodes
     last: npt.NDArray[np.int64]
@@ -70,7 +74,7 @@ def make_roads(ways: Lines, signals: gpd.GeoDataFrame, inside: shapely.Polygon, 
     to_city = pyproj.Transformer.from_crs(4326, crs, always_xy=True)
     x, y = to_city.transform(ways.lon, ways.lat)
     x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
-    pieces = cut(ways)
+    pieces = cut(ways, shapely.contains_xy(inside, x, y))
     lines, length = draw(pieces, ways, x, y)
     keep = shapely.intersects(inside, lines) & (length > 0)
     removed = float(length[~keep].sum())
@@ -80,13 +84,16 @@ def make_roads(ways: Lines, signals: gpd.GeoDataFrame, inside: shapely.Polygon, 
     back = direction < 0
     lines[back] = shapely.reverse(lines[back])
     begin, end = np.where(back, pieces.last, pieces.first), np.where(back, pieces.first, pieces.last)
-    name = lambda at: pd.Series(ways.node[at]).map("n{}".format).astype("str")  # noqa: E731
     said = tags.take(pieces.way).reset_index(drop=True)
     key = said["key"] + "-" + pd.Series(pieces.number).astype("str")
-    columns = {"key": key, "name": said["name"].fillna(said["ref"]).fillna(""), "class": said["highway"]}
-    columns |= {"from_junction": name(begin), "to_junction": name(end), "length": length}
+    columns: dict[str, Any] = {"key": key, "name": said["name"].fillna(said["ref"]).fillna(""), "class": said["highway"]}
+    columns |= {"from_junction": _node_keys(ways.node[begin]), "to_junction": _node_keys(ways.node[end]), "length": length}
     road = gpd.GeoDataFrame(columns | _attributes(said, direction), geometry=lines, crs=crs)
     return Graph(road, _junctions(ways, np.concatenate([begin, end]), x, y, signals, crs), removed)
+
+
+def _node_keys(node: npt.NDArray[np.int64]) -> pd.Series:
+    return pd.Series([f"n{n}" for n in node.tolist()], dtype="str")
 
 
 def _wanted(ways: Lines) -> Lines:
@@ -95,13 +102,16 @@ def _wanted(ways: Lines) -> Lines:
     return ways.select(np.flatnonzero(keep))
 
 
-def cut(ways: Lines) -> Pieces:
-    """Pieces between ends of ways and nodes that are used more than once."""
+def cut(ways: Lines, inside: npt.NDArray[np.bool_] | None = None) -> Pieces:
+    """Pieces between ends of ways and nodes that are used more than once, and where ways leave `inside` (a flag a node)."""
     _, inverse, count = np.unique(ways.node, return_inverse=True, return_counts=True)
-    cut = count[inverse] > 1
-    cut[ways.start[:-1]] = True
-    cut[ways.start[1:] - 1] = True
-    at = np.flatnonzero(cut)
+    marked = count[inverse] > 1
+    marked[ways.start[:-1]] = True
+    marked[ways.start[1:] - 1] = True
+    if inside is not None:
+        leaves = inside[:-1] != inside[1:]
+        marked |= ~inside & (np.append(leaves, False) | np.insert(leaves, 0, False))
+    at = np.flatnonzero(marked)
     owner = np.searchsorted(ways.start, at, side="right") - 1
     same = owner[:-1] == owner[1:]
     way = owner[:-1][same]
@@ -118,7 +128,7 @@ def draw(
     size = pieces.last - pieces.first + 1
     start = np.concatenate([[0], np.cumsum(size)]).astype(np.int64)
     at = np.arange(start[-1]) - np.repeat(start[:-1], size) + np.repeat(pieces.first, size)
-    lines = shapely.linestrings(np.column_stack([x[at], y[at]]), indices=np.repeat(np.arange(len(size)), size))
+    lines: Any = shapely.linestrings(np.column_stack([x[at], y[at]]), indices=np.repeat(np.arange(len(size)), size))
     geod = pyproj.Geod(ellps="WGS84")
     step = geod.inv(ways.lon[:-1], ways.lat[:-1], ways.lon[1:], ways.lat[1:])[2] if len(ways.lon) > 1 else np.empty(0)
     along = np.concatenate([[0.0], np.cumsum(step)])
@@ -170,5 +180,5 @@ def _junctions(
         lamp = shapely.get_coordinates(signals.geometry.to_numpy())
         distance, near = cKDTree(place[real]).query(lamp, distance_upper_bound=SIGNAL_REACH)
         lit[real[near[np.isfinite(distance)]]] = True
-    columns = {"key": pd.Series(node).map("n{}".format).astype("str"), "signals": lit}
+    columns = {"key": _node_keys(node), "signals": lit}
     return gpd.GeoDataFrame(columns, geometry=shapely.points(place), crs=crs)

@@ -1,9 +1,11 @@
 """Watercourses carved into the terrain, so that road banks, bridge decks and culverts do not dam them.
 
-Along each line (drawn downstream) the bed is the least-squares fit of a profile that never rises to the terrain under it
-(isotonic regression: Barlow, Bartholomew, Bremner and Brunk 1972, Statistical Inference under Order Restrictions; pool
-adjacent violators). Where the terrain stands above the bed, it is cut down to it, never more than `DEEPEST`; it is never
-raised. The cut runs through cells that share sides, because water moves from side to side.
+Along each line (drawn downstream) the bed never rises: it is the lowest terrain met so far (a breach, which drains every
+pit above), but not more than `BREACH` below the least-squares fit of a falling profile to the terrain under the line, so
+that one wrong low pixel does not dig a gorge (isotonic regression: Barlow, Bartholomew, Bremner and Brunk 1972,
+Statistical Inference under Order Restrictions). Where the terrain stands above the bed it is cut down to it, never more
+than `DEEPEST`; it is never raised. The cut runs through cells that share sides, because water moves from side to side.
+Long tunnels are left out: a culvert passes under a road, a headrace tunnel under a mountain.
 """
 
 from __future__ import annotations
@@ -16,6 +18,8 @@ from scipy.optimize import isotonic_regression
 
 from citytwin.io.importers.terrain import Frame, Grid
 
+BREACH = 10.0  # m
+LONG_TUNNEL = 250.0  # m
 DEEPEST = 25.0  # m: a higher dam than this is a mistake of the map, or a mountain over a tunnel
 UPHILL = 2.0  # m: a line whose end lies that much above its start, and fits better reversed, was drawn upstream
 
@@ -32,7 +36,8 @@ def carve_streams(elevation: Grid, frame: Frame, waterway: gpd.GeoDataFrame) -> 
 
 def _long_lines(waterway: gpd.GeoDataFrame) -> npt.NDArray[np.object_]:
     """Watercourses joined end to end in the direction they are drawn, the longest first."""
-    lines = shapely.get_parts(waterway.geometry.to_numpy())
+    buried = waterway["tunnel"].to_numpy(dtype=bool) & (waterway.geometry.length.to_numpy() > LONG_TUNNEL)
+    lines = shapely.get_parts(waterway.geometry.to_numpy()[~buried])
     if not len(lines):
         return lines
     joined = shapely.get_parts(shapely.line_merge(shapely.multilinestrings(lines), directed=True))
@@ -58,9 +63,11 @@ def _carve(flat: npt.NDArray[np.float32], before: npt.NDArray[np.float32], cells
     cells, ground = cells[known], ground[known]
     if len(cells) < 2:
         return
-    bed = isotonic_regression(ground, increasing=False).x
+    fit = isotonic_regression(ground, increasing=False).x
     if ground[-1] > ground[0] + UPHILL:
         other = isotonic_regression(ground, increasing=True).x
-        bed = other if ((other - ground) ** 2).sum() < ((bed - ground) ** 2).sum() else bed
+        if ((other - ground) ** 2).sum() < ((fit - ground) ** 2).sum():
+            cells, ground, fit = cells[::-1], ground[::-1], other[::-1]
+    bed = np.maximum(np.minimum.accumulate(ground), fit - BREACH)
     bed = np.maximum(bed, before[cells] - DEEPEST)
     np.minimum.at(flat, cells, bed.astype(np.float32))

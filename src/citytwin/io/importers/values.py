@@ -54,7 +54,7 @@ def levels(text: str) -> float:
 
 
 def metres(text: str) -> float:
-    """A length: "12", "12 m", "12,5m", "40'", "40'6\\"", "40 ft", "0.01 km"; nothing negative."""
+    r"""A length: "12", "12 m", "12,5m", "40'", "40'6\"", "40 ft", "0.01 km"; nothing negative."""
     text = text.strip().lower().replace("’", "'").replace("″", '"').replace("′", "'")
     feet = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(?:'|ft|feet)\s*(?:(\d+(?:\.\d+)?)\s*(?:\"|''|in)?)?", text)
     if feet:
