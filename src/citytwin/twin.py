@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import threading
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -27,8 +28,9 @@ from citytwin.errors import InputError, OutsideError
 from citytwin.io.feeds.broker import Broker
 from citytwin.io.feeds.decode import Decoder
 from citytwin.io.feeds.log import LINES, Log
-from citytwin.io.stores.history import History, thinned
+from citytwin.io.stores.history import History, Known, thinned
 from citytwin.io.stores.lock import FolderLock
+from citytwin.io.stores.memory import fingerprint, look_up, set_down
 from citytwin.io.stores.readings import ReadingStore
 from citytwin.sim.registry import columns_with
 from citytwin.state import Arrivals, Checks, Health, Quality, State
@@ -37,7 +39,7 @@ COMMIT_SECONDS = 1.0  # readings wait at most this long for the history
 COMMIT_READINGS = 200_000  # or until so many wait
 MOST_WAITING = 1_000_000  # more than this are not read from the log until the history has taken some
 FORGET_SECONDS = 5.0
-COMPACT_SECONDS = 20.0
+COMPACT_SECONDS = 20.0  # between looks at the number of files; the memory is set down then too
 MOST_LINES = 4 << 20  # bytes of one message of a batch
 LOOKBACK = 2 * 86400.0  # how far back a value may have been read to be the city's state
 RECENT_REJECTED = 100
@@ -77,6 +79,9 @@ class Twin:
         self._counts = np.zeros(len(Quality), dtype=np.int64)
         self._rejected: list[dict[str, Any]] = []
         self._waiting: list[Arrivals] = []
+        self._committing = threading.Lock()
+        self._memory_file = folder / "live" / "memory.npz"
+        self._devices = fingerprint(self._keys, names)
         self._read_to = self._store.committed
         self._broker: Broker | None = None
         self._log: Log | None = None
@@ -113,7 +118,7 @@ class Twin:
         self._tasks = [asyncio.create_task(work()) for work in (self._read, self._write, self._watch, self._age)]
 
     async def _bring_up(self) -> None:
-        """Bring up a broker: first in private, so that the log is there and goes on counting behind the history, then for all."""
+        """Bring up a broker: first in private, so that the log is there and counts on behind the history, then for all."""
         broker = self._broker
         assert broker is not None
         await broker.run(mqtt=False)
@@ -135,15 +140,15 @@ class Twin:
                     self.problem = str(error)
 
     async def stop(self) -> None:
-        """Read what has arrived, write it to the history, end the broker, let go of the folder."""
+        """Write what was read to the history, end the broker (what it holds, it keeps), let go of the folder."""
         self._stopping = True
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks = []
         with contextlib.suppress(OutsideError):
-            await asyncio.to_thread(self._commit)
             if self._log is not None:
+                await self._set_down()
                 await self._log.forget(self._store.committed)
         if self._log is not None:
             await self._log.close()
@@ -238,6 +243,7 @@ class Twin:
                     await self._log.forget(self._store.committed)
                 if now - compacted > COMPACT_SECONDS:
                     compacted = now
+                    await self._set_down()
                     await asyncio.to_thread(self._store.compact)
                 self.problem = ""
             except OutsideError as error:
@@ -245,23 +251,46 @@ class Twin:
                 await asyncio.sleep(1.0)
 
     def _commit(self) -> None:
-        """Everything that waits, into the history."""
-        waiting, last = list(self._waiting), self._read_to
-        if last > self._store.committed:
-            self._store.commit(Arrivals.joined(waiting) if waiting else Arrivals.empty(), last)
-            del self._waiting[: len(waiting)]
+        """Everything that waits, into the history. Called in a thread; one at a time."""
+        with self._committing:
+            waiting, last = list(self._waiting), self._read_to
+            if last > self._store.committed:
+                self._store.commit(Arrivals.joined(waiting) if waiting else Arrivals.empty(), last)
+                del self._waiting[: len(waiting)]
+
+    def _memory(self) -> dict[str, npt.NDArray[Any]]:
+        """What is to be set down: copies, as of `_read_to`."""
+        held = self._checks.memory | self._health.memory | {"counts": self._counts}
+        return {name: array.copy() for name, array in held.items()}
+
+    async def _set_down(self) -> None:
+        """The memory as of what has been read; the history follows first, so that it is never behind the memory."""
+        memory, sequence = self._memory(), self._read_to
+        await asyncio.to_thread(self._commit)
+        await asyncio.to_thread(set_down, self._memory_file, self._devices, sequence, memory)
 
     def _remember(self) -> None:
-        """State, checks and health as the history knows them."""
-        known = self._history.last_before(time.time() + 3600, LOOKBACK, number=8)
+        """State, checks and health as they were: from what was set down and the history since, or from the history alone."""
+        found = look_up(self._memory_file, self._devices, self._store.committed)
+        if found is not None:
+            sequence, arrays = found
+            for name, array in (self._checks.memory | self._health.memory | {"counts": self._counts}).items():
+                array[:] = arrays[name]
+            self._recall(self._history.since(sequence))
+        else:
+            sequence = 0
+            self._recall(self._history.last_before(time.time() + 3600, LOOKBACK, number=8))
+        for word, number in self._history.counts(sequence).items():
+            self._counts[Quality[word.upper()]] += number
+        seen = np.flatnonzero(np.isfinite(self._checks.last_time)).astype(np.int32)
+        self._set(seen, self._checks.last_time[seen], self._checks.last_value[seen])
+
+    def _recall(self, known: Known) -> None:
         row = self.city.rows("device", known.device.tolist()).astype(np.int32) if len(known.time) else np.empty(0, np.int32)
         there = row >= 0
-        row, when, value = row[there], known.time[there], known.value[there]
-        self._checks.remember(row, when, value)
-        self._set(row, when, value)
+        row, when = row[there], known.time[there]
+        self._checks.remember(row, when, known.value[there])
         np.maximum.at(self._health.heard, row, when)
-        for word, number in self._history.counts().items():
-            self._counts[Quality[word.upper()]] = number
 
     # -- questions ----------------------------------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ A reading that fails keeps its value and gets the reason; nothing is thrown away
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numba
 import numpy as np
@@ -14,7 +15,7 @@ import numpy.typing as npt
 from citytwin.columns import DeviceKind
 from citytwin.state.readings import Arrivals, Quality
 
-REMEMBERED = 32  # times of readings kept per device, by which a reading that comes twice is known
+REMEMBERED = 16  # times of readings kept per device, by which a reading that comes twice is known
 AHEAD = 60.0  # seconds by which a device's clock may be ahead of ours
 
 GOOD, OUTSIDE, TOO_FAST = int(Quality.GOOD), int(Quality.OUTSIDE_BOUNDS), int(Quality.TOO_FAST)
@@ -46,6 +47,11 @@ class Checks:
             batch.row, batch.time, batch.value, batch.arrived, batch.quality, self.kind, self.limits,
             self.last_time, self.last_value, self.same_since, self.times, self.place,
         )  # fmt: skip
+
+    @property
+    def memory(self) -> dict[str, npt.NDArray[Any]]:
+        """The arrays that hold what is remembered, by name; to be set down and filled again."""
+        return {name: getattr(self, name) for name in ("last_time", "last_value", "same_since", "times", "place")}
 
     def remember(self, row: npt.NDArray[np.int32], time: npt.NDArray[np.float64], value: npt.NDArray[np.float64]) -> None:
         """Take over readings that were believed before, as read from the history, oldest first."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -25,6 +27,11 @@ class Health:
         self.period = period
         self.heard = np.full(len(period), -np.inf)
         self.faults = np.zeros(len(period), dtype=np.int32)
+
+    @property
+    def memory(self) -> dict[str, npt.NDArray[Any]]:
+        """The arrays that hold what is remembered, by name; to be set down and filled again."""
+        return {"heard": self.heard, "faults": self.faults}
 
     def hear(self, batch: Arrivals) -> None:
         """Take notice of a checked batch."""

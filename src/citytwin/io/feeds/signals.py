@@ -92,7 +92,7 @@ class Signals:
         for k in np.unique(kinds):
             at = np.flatnonzero(kinds == k)
             value[at] = self._of_kind(self._kinds[k], row[at], now)
-        return np.round(np.clip(value, self._limit(row, "low"), self._limit(row, "high")), 4)
+        return np.asarray(np.round(np.clip(value, self._limit(row, "low"), self._limit(row, "high")), 4), dtype=np.float64)
 
     def _limit(self, row: Rows, side: str) -> Floats:
         limits: Floats = np.array([getattr(k.column, side) for k in self._kinds], dtype=np.float64)

@@ -17,6 +17,14 @@ from citytwin.io.stores.readings import DAY, ReadingStore
 
 Floats = npt.NDArray[np.float64]
 
+LAST = """
+    select device, kind, epoch(max(time)) as time, arg_max(value, time) as value from read_parquet($files)
+    where time >= make_timestamp($begin) and time <= make_timestamp($end) group by device, kind order by 3"""
+LAST_FEW = """
+    select device, kind, epoch(time) as time, value from read_parquet($files)
+    where time >= make_timestamp($begin) and time <= make_timestamp($end)
+    qualify row_number() over (partition by device, kind order by time desc) <= $number order by 3"""
+
 
 @dataclass
 class Known:
@@ -45,27 +53,20 @@ class History:
         return (found["time"], found["value"]) if found else (np.empty(0), np.empty(0))
 
     def last_before(self, moment: float, lookback: float, number: int = 1) -> Known:
-        """The last `number` readings of every device at or before `moment`, none older than `lookback` seconds; oldest first."""
-        choice = (
-            "select device, kind, arg_max(value, time) as value, max(time) as time from seen group by device, kind"
-            if number == 1
-            else "select device, kind, value, time from seen "
-            "qualify row_number() over (partition by device, kind order by time desc) <= $number"
-        )
+        """The last `number` readings of every device up to `moment`, none older than `lookback` seconds; oldest first."""
         words: dict[str, Any] = {"begin": _micro(moment - lookback), "end": _micro(moment)}
         if number > 1:
             words["number"] = number
-        found = self._ask(
-            "with seen as (select device, kind, time, value from read_parquet($files) "
-            "where time >= make_timestamp($begin) and time <= make_timestamp($end)), "
-            f"chosen as ({choice}) select device, kind, epoch(time) as time, value from chosen order by time",
-            self._store.files(_days(moment - lookback, moment), None),
-            words,
+        files = self._store.files(_days(moment - lookback, moment), None)
+        return _known(self._ask(LAST if number == 1 else LAST_FEW, files, words))
+
+    def since(self, sequence: int) -> Known:
+        """All readings that came after place `sequence` of the log, in the order they came."""
+        query = (
+            "select device, kind, epoch(time) as time, value from read_parquet($files) where sequence > $after "
+            "order by sequence, part"
         )
-        if not found:
-            none = np.empty(0)
-            return Known(none.astype(object), none.astype(object), none, none)
-        return Known(found["device"], found["kind"], found["time"], found["value"])
+        return _known(self._ask(query, self._store.files_since(sequence), {"after": sequence}))
 
     def rejected(self, begin: float, end: float, most: int = 100) -> list[dict[str, Any]]:
         """The newest readings that were not believed, as plain values."""
@@ -78,14 +79,15 @@ class History:
             return []
         return [dict(zip(found, row, strict=True)) for row in zip(*(v.tolist() for v in found.values()), strict=True)]
 
-    def counts(self) -> dict[str, int]:
-        """Number of readings by quality, rejected ones by reason."""
+    def counts(self, after: int = 0) -> dict[str, int]:
+        """Number of readings that came after place `after` of the log, by quality, rejected ones by reason."""
         total: dict[str, int] = {}
-        for folder, word in ((self._store.readings, "quality"), (self._store.rejected, "reason")):
-            found = self._ask(
-                f"select {word} as word, count(*) as n from read_parquet($files) group by 1",  # noqa: S608
-                sorted(folder.rglob("[0-9]*.parquet")), {},
-            )  # fmt: skip
+        for files, word in (
+            (self._store.files_since(after), "quality"),
+            (self._store.rejected_since(after), "reason"),
+        ):
+            query = f"select {word} as word, count(*) as n from read_parquet($files) where sequence > $after group by 1"  # noqa: S608
+            found = self._ask(query, files, {"after": after})
             if found:
                 total |= {str(w): int(n) for w, n in zip(found["word"], found["n"], strict=True)}
         return total
@@ -96,14 +98,19 @@ class History:
             return {}
         try:
             with duckdb.connect(config={"threads": 2}) as connection:
-                found: dict[str, Any] = connection.execute(
-                    query, {"files": [str(f) for f in files], **words}
-                ).fetchnumpy()
+                found: dict[str, Any] = connection.execute(query, {"files": [str(f) for f in files], **words}).fetchnumpy()
         except duckdb.Error as error:
             raise OutsideError(f"cannot read the history: {str(error).splitlines()[0]}", str(files[0].parent)) from error
         return {
             name: np.ma.filled(column) if isinstance(column, np.ma.MaskedArray) else column for name, column in found.items()
         }
+
+
+def _known(found: dict[str, npt.NDArray[Any]]) -> Known:
+    if not found:
+        none = np.empty(0)
+        return Known(none.astype(object), none.astype(object), none, none)
+    return Known(found["device"], found["kind"], found["time"], found["value"])
 
 
 def _days(begin: float, end: float) -> list[str]:

@@ -75,6 +75,15 @@ class ReadingStore:
                     found += (self.readings / day).glob(f"{folder}/[0-9]*.parquet")
         return sorted(set(found))
 
+    def files_since(self, sequence: int) -> list[Path]:
+        """The files that may hold readings that came after place `sequence` of the log."""
+        with self._moving:
+            return sorted(f for f in self.readings.glob("*/*/[0-9]*.parquet") if _places(f)[1] > sequence)
+
+    def rejected_since(self, sequence: int) -> list[Path]:
+        """The files that may hold rejected readings that came after place `sequence` of the log."""
+        return sorted(f for f in self.rejected.glob("*/[0-9]*.parquet") if _places(f)[1] > sequence)
+
     # -- commit -------------------------------------------------------------------------------------------------------
 
     def commit(self, batch: Arrivals, last: int) -> None:
