@@ -81,10 +81,13 @@ def make_blocks(frame: Frame, streets: Streets) -> Blocks:
 
 def _inset(shape: Lines, streets: Streets) -> Lines:
     """Blocks without the streets: each street takes half of its width and a pavement from either side."""
-    narrow = CURB + min(8.0, 10.0) / 2
+    narrow = CURB + 8.0 / 2
     room = shapely.buffer(shape, -narrow, join_style="mitre", quad_segs=2)
+    _, cuts, dangles, _ = shapely.polygonize_full(streets.lines)
+    blind = np.concatenate([shapely.get_parts(cuts), shapely.get_parts(dangles)])  # dead ends, which lie within a block
     wide = streets.width > 8.0
-    lines, width = streets.lines[wide], streets.width[wide]
+    lines = np.concatenate([streets.lines[wide], blind])
+    width = np.concatenate([streets.width[wide], np.full(len(blind), 8.0)])
     bands = shapely.buffer(lines, width / 2 + CURB, cap_style="flat", quad_segs=3)
     tree = shapely.STRtree(bands)
     row, band = tree.query(room, predicate="intersects")

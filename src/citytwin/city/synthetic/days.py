@@ -55,7 +55,7 @@ def make_days(plan: Plan, people: People, buildings: Buildings, facilities: Faci
 def _workplaces(plan: Plan, home: Whole, buildings: Buildings, middle: Floats, rng: np.random.Generator) -> Whole:
     """A building for each worker: nearer ones and larger ones draw more (a gravity model over squares of the city)."""
     jobs = buildings.floor_area / np.array([DESK.get(str(u), np.inf) for u in buildings.use])
-    if not jobs.any():
+    if not jobs.any() or not len(home):
         return np.full(len(home), -1)
     size = max(plan.radius / 14, 150.0)
     corner = middle.min(axis=0)
