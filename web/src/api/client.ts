@@ -1,0 +1,83 @@
+/** Calls to the server. Every failure becomes an ApiError with the server's own words. */
+
+import type { FeatureCollection } from 'geojson';
+import { decodeLive, decodeRaster, type Raster, type Snapshot } from '../lib/frames';
+import type * as T from './types';
+
+export class ApiError extends Error {
+  constructor(
+    message: string,
+    readonly status: number,
+    readonly where = '',
+    readonly hint = '',
+  ) {
+    super(message);
+  }
+}
+
+/** The address of an API path, relative to where the page is. */
+export function address(path: string): string {
+  return new URL(`api/${path}`, document.baseURI).toString();
+}
+
+async function ask(path: string, init?: RequestInit): Promise<Response> {
+  let response: Response;
+  try {
+    response = await fetch(address(path), init);
+  } catch (error) {
+    if (error instanceof DOMException && error.name === 'AbortError') throw error;
+    throw new ApiError('The server cannot be reached', 0, '', 'is citytwin still running?');
+  }
+  if (response.ok) return response;
+  const said = await response.json().catch(() => null);
+  const problem = (said as { error?: Partial<T.Problem> } | null)?.error;
+  throw new ApiError(problem?.message ?? `The server answered ${response.status}`, response.status, problem?.where ?? '', problem?.hint ?? '');
+}
+
+async function json<A>(path: string, init?: RequestInit): Promise<A> {
+  return (await ask(path, init)).json() as Promise<A>;
+}
+
+function post<A>(path: string, body: unknown): Promise<A> {
+  return json<A>(path, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) });
+}
+
+const part = encodeURIComponent;
+
+export const api = {
+  city: () => json<T.CityInfo>('city'),
+  columns: () => json<T.Column[]>('columns'),
+  deviceKinds: () => json<T.DeviceKind[]>('device-kinds'),
+  simulators: () => json<T.SimulatorInfo[]>('simulators'),
+  scenarioSchema: () => json<Record<string, unknown>>('scenario-schema'),
+  devices: () => json<T.DeviceList>('live/devices'),
+  quality: () => json<T.Quality>('quality'),
+  search: (q: string, signal: AbortSignal) => json<T.Found[]>(`search?q=${part(q)}`, { signal }),
+  thing: (table: string, key: string) => json<T.Thing>(`things/${part(table)}/${part(key)}`),
+  history: (key: string, begin: number, end: number, points = 500) =>
+    json<T.History>(
+      `things/device/${part(key)}/history?begin=${part(new Date(begin).toISOString())}&end=${part(new Date(end).toISOString())}&points=${points}`,
+    ),
+  async snapshot(at?: number, signal?: AbortSignal): Promise<Snapshot> {
+    const when = at === undefined ? '' : `?at=${part(new Date(at).toISOString())}`;
+    const response = await ask(`live/snapshot${when}`, signal ? { signal } : undefined);
+    const frame = decodeLive(await response.arrayBuffer());
+    if (frame.type !== 'snapshot') throw new ApiError('The server sent changes where a snapshot was asked for', 200);
+    return frame;
+  },
+  check: (scenario: unknown) => post<T.CheckAnswer>('scenarios/check', { scenario }),
+  startRun: (scenario: unknown) => post<{ id: string }>('runs', { scenario }),
+  runs: () => json<T.RunInfo[]>('runs'),
+  run: (id: string) => json<T.RunDetail>(`runs/${part(id)}`),
+  deleteRun: (id: string) => ask(`runs/${part(id)}`, { method: 'DELETE' }),
+  async frames(id: string, column: string, size = 1024): Promise<Raster> {
+    return decodeRaster(await (await ask(`runs/${part(id)}/frames/${part(column)}?size=${size}`)).arrayBuffer());
+  },
+  table: (id: string, table: string) => json<T.TableColumns>(`runs/${part(id)}/tables/${part(table)}?format=columns`),
+  tableShapes: (id: string, table: string) => json<FeatureCollection>(`runs/${part(id)}/tables/${part(table)}?format=geojson`),
+  cityTable: (table: string, limit: number) => json<FeatureCollection>(`tables/${part(table)}?limit=${limit}`),
+  cellSeries: (id: string, lon: number, lat: number) => json<T.Series>(`runs/${part(id)}/series?table=cell&lon=${lon}&lat=${lat}`),
+  thingSeries: (id: string, table: string, key: string) => json<T.Series>(`runs/${part(id)}/series?table=${part(table)}&key=${part(key)}`),
+  reportAddress: (id: string) => address(`runs/${part(id)}/report.pdf`),
+  downloadAddress: (id: string) => address(`runs/${part(id)}/download`),
+};

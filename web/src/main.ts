@@ -1,0 +1,31 @@
+/** Opens the page: city first, then live devices and runs, then what the address says. */
+
+import { mount } from 'svelte';
+import './fonts.css';
+import './app.css';
+import App from './App.svelte';
+import { followAddress, readAddress } from './panels/address.svelte';
+import { installSeam } from './panels/seam';
+import { city } from './store/city.svelte';
+import { draft } from './store/draft.svelte';
+import { live } from './store/live.svelte';
+import { runs } from './store/runs.svelte';
+import { time } from './store/time.svelte';
+import { view } from './store/view.svelte';
+
+async function open(): Promise<void> {
+  view.start();
+  installSeam();
+  const said = readAddress();
+  mount(App, { target: document.getElementById('app')! });
+  await city.load();
+  if (!city.info) return;
+  await Promise.all([live.start((message) => runs.hear(message)), runs.refresh()]).catch((error: unknown) => {
+    live.problem = (error as Error).message;
+  });
+  time.fit();
+  draft.begin();
+  await followAddress(said);
+}
+
+void open();

@@ -1,0 +1,110 @@
+/** The scenario that is being written: one document, edited as a form or as YAML, checked by the server. */
+
+import { parse, stringify } from 'yaml';
+import { api } from '../api/client';
+import type { CheckAnswer } from '../api/types';
+import { fieldOf, initial, isRecord, type JsonSchema } from '../lib/schema';
+import { city } from './city.svelte';
+
+export type Document = Record<string, unknown>;
+
+class DraftStore {
+  document = $state.raw<Document>({ name: 'What if', start: 'now', duration: '3 h', every: '5 min', hazards: [] });
+  yaml = $state('');
+  /** What is wrong with the YAML text itself. */
+  syntax = $state('');
+  problems = $state.raw<CheckAnswer['problems']>([]);
+  checked = $state(false);
+  private timer = 0;
+
+  /** A first scenario with the city's first hazard, filled with what its schema says. */
+  begin(): void {
+    const hazard = city.simulators.find((s) => s.room === 'hazard');
+    if (hazard && (this.document['hazards'] as unknown[]).length === 0) this.addHazard(hazard.name);
+    else this.set(this.document);
+  }
+
+  set(document: Document): void {
+    this.document = document;
+    this.yaml = stringify(document, { lineWidth: 100 });
+    this.syntax = '';
+    this.check();
+  }
+
+  setText(text: string): void {
+    this.yaml = text;
+    try {
+      const read: unknown = parse(text);
+      if (!isRecord(read)) throw new Error('a scenario is a mapping of entries: it begins with name: ...');
+      this.syntax = '';
+      this.document = read;
+      this.check();
+    } catch (error) {
+      this.syntax = (error as Error).message.split('\n')[0] ?? 'cannot be read';
+    }
+  }
+
+  put(entry: string, value: unknown): void {
+    const next = { ...this.document };
+    if (value === undefined || value === '') delete next[entry];
+    else next[entry] = value;
+    this.set(next);
+  }
+
+  list(entry: 'hazards' | 'lifelines' | 'interventions'): unknown[] {
+    const found = this.document[entry];
+    return Array.isArray(found) ? found : [];
+  }
+
+  addHazard(name: string): void {
+    const schema = city.simulator(name)?.params as JsonSchema | undefined;
+    if (schema) this.put('hazards', [...this.list('hazards'), { [name]: opening(schema) }]);
+  }
+
+  addIntervention(name: string): void {
+    const kind = city.simulators.flatMap((s) => s.interventions).find((i) => i.name === name);
+    if (kind) this.put('interventions', [...this.list('interventions'), { at: '0 min', [name]: opening(kind.params) }]);
+  }
+
+  replace(entry: 'hazards' | 'lifelines' | 'interventions', index: number, value: unknown): void {
+    const next = [...this.list(entry)];
+    if (value === undefined) next.splice(index, 1);
+    else next[index] = value;
+    this.put(entry, next);
+  }
+
+  problemsAt(path: string): string[] {
+    return this.problems
+      .filter((p) => p.where === path)
+      .map((p) => (p.hint ? `${p.message} (${p.hint})` : p.message));
+  }
+
+  private check(): void {
+    this.checked = false;
+    clearTimeout(this.timer);
+    this.timer = window.setTimeout(() => void this.ask(), 250);
+  }
+
+  private async ask(): Promise<void> {
+    const asked = this.document;
+    try {
+      const answer = await api.check(asked);
+      if (asked !== this.document) return;
+      this.problems = answer.problems;
+    } catch (error) {
+      this.problems = [{ message: (error as Error).message, where: '', hint: '' }];
+    }
+    this.checked = true;
+  }
+}
+
+/** The first value of a hazard: what is required, and, where nothing is, the first entry it offers. */
+export function opening(schema: JsonSchema): unknown {
+  const field = fieldOf(schema);
+  const value = initial(field);
+  if (!isRecord(value) || Object.keys(value).length > 0) return value;
+  const first = field.entries.find((e) => e.field.kind === 'group');
+  return first ? { [first.name]: initial(first.field) } : value;
+}
+
+export const draft = new DraftStore();

@@ -1,0 +1,141 @@
+/** The devices as they are: positions, values and status, kept current by the live connection. */
+
+import { api } from '../api/client';
+import { listen, type Message } from '../api/live';
+import type { DeviceList } from '../api/types';
+import type { Delta, Snapshot } from '../lib/frames';
+import { Grid } from '../lib/grid';
+
+export const STATUSES = ['unknown', 'online', 'late', 'silent', 'faulty'] as const;
+const WORLD = 2 ** 32;
+
+export interface Shown {
+  value: Float32Array;
+  status: Uint8Array;
+}
+
+class LiveStore {
+  list = $state.raw<DeviceList>({ keys: [], kinds: [], kind: [], names: [] });
+  connected = $state(false);
+  /** When the connection was lost, ms; null while it holds or before it first opened. */
+  lostAt = $state<number | null>(null);
+  /** Counts every change of what is shown: read it to follow the arrays below. */
+  version = $state(0);
+  /** Counts snapshots: positions may have changed. */
+  layout = $state(0);
+  updates = $state(0);
+  resyncs = $state(0);
+  lastChange = $state(0);
+  counts = $state.raw<Record<string, number>>({});
+  refused = $state.raw<Record<string, number>>({});
+  problem = $state('');
+  /** Server time minus our clock, ms. */
+  private offset = 0;
+  private ticking = $state(Date.now());
+
+  x = new Float64Array(0);
+  y = new Float64Array(0);
+  kind = new Uint8Array(0);
+  grid: Grid | null = null;
+  private present: Shown = { value: new Float32Array(0), status: new Uint8Array(0) };
+  private past: Shown | null = null;
+  private sequence = -1;
+  private rows = new Map<string, number>();
+  private onRun: (message: Extract<Message, { type: 'run' }>) => void = () => undefined;
+
+  /** The present by the server's clock, ms. */
+  get now(): number {
+    return this.ticking + this.offset;
+  }
+
+  get shown(): Shown {
+    return this.past ?? this.present;
+  }
+
+  get size(): number {
+    return this.x.length;
+  }
+
+  async start(onRun: (message: Extract<Message, { type: 'run' }>) => void): Promise<void> {
+    this.onRun = onRun;
+    window.setInterval(() => (this.ticking = Date.now()), 250);
+    this.list = await api.devices();
+    this.rows = new Map(this.list.keys.map((key, row) => [key, row]));
+    listen({
+      frame: (frame) => this.take(frame),
+      message: (message) => this.hear(message),
+      connected: (yes) => {
+        this.connected = yes;
+        if (yes) this.lostAt = null;
+        else this.lostAt ??= Date.now();
+      },
+      broken: (error) => (this.problem = error.message),
+    });
+    void api.quality().then((q) => (this.refused = q.counts), () => undefined);
+  }
+
+  rowOf(key: string): number {
+    return this.rows.get(key) ?? -1;
+  }
+
+  /** Shows the devices as they were (null: as they are). */
+  showPast(frame: Snapshot | null): void {
+    this.past = frame && { value: frame.value, status: frame.status };
+    this.changed();
+  }
+
+  private take(frame: Snapshot | Delta): void {
+    if (frame.type === 'snapshot') {
+      this.place(frame);
+    } else if (frame.sequence === this.sequence + 1) {
+      frame.row.forEach((row, i) => {
+        this.present.value[row] = frame.value[i]!;
+        this.present.status[row] = frame.status[i]!;
+      });
+      this.updates += frame.row.length;
+    } else if (frame.sequence > this.sequence) {
+      void this.resync();
+    }
+    if (frame.sequence > this.sequence) this.sequence = frame.sequence;
+    this.lastChange = frame.time * 1000;
+    this.changed();
+  }
+
+  private place(frame: Snapshot): void {
+    this.x = Float64Array.from(frame.x, (v) => v / WORLD);
+    this.y = Float64Array.from(frame.y, (v) => v / WORLD);
+    this.kind = frame.kind.slice();
+    this.grid = new Grid(this.x, this.y);
+    this.present = { value: frame.value.slice(), status: frame.status.slice() };
+    this.layout += 1;
+  }
+
+  private async resync(): Promise<void> {
+    this.resyncs += 1;
+    try {
+      this.take(await api.snapshot());
+    } catch (error) {
+      this.problem = (error as Error).message;
+    }
+  }
+
+  private changed(): void {
+    const tally = new Uint32Array(STATUSES.length);
+    for (const s of this.shown.status) tally[s] = (tally[s] ?? 0) + 1;
+    this.counts = Object.fromEntries(STATUSES.map((name, i) => [name, tally[i] ?? 0]));
+    this.version += 1;
+  }
+
+  private hear(message: Message): void {
+    if (message.type === 'clock') {
+      this.offset = Date.parse(message.now) - Date.now();
+    } else if (message.type === 'run') {
+      this.onRun(message);
+    } else if (message.type === 'quality') {
+      const counts = (message['counts'] ?? message) as Record<string, unknown>;
+      this.refused = Object.fromEntries(Object.entries(counts).filter((e): e is [string, number] => typeof e[1] === 'number'));
+    }
+  }
+}
+
+export const live = new LiveStore();
