@@ -12,10 +12,10 @@ from typing import Any
 import httpx
 import pytest
 import uvicorn
+from standin_twin import StandInTwin, write_small_city
 
 from citytwin.server.app import create_app
 from citytwin.server.running import bound
-from standin_twin import StandInTwin, write_small_city
 
 
 @dataclass
@@ -45,7 +45,12 @@ def started(folder: Path) -> Iterator[Running]:
     twin = StandInTwin(folder)
     app = create_app(twin, folder)  # type: ignore[arg-type]
     config = uvicorn.Config(
-        app, log_config=None, ws="websockets-sansio", http="httptools", ws_per_message_deflate=False, timeout_graceful_shutdown=2
+        app,
+        log_config=None,
+        ws="websockets-sansio",
+        http="httptools",
+        ws_per_message_deflate=False,
+        timeout_graceful_shutdown=2,
     )
     server = uvicorn.Server(config)
     loops: list[asyncio.AbstractEventLoop] = []

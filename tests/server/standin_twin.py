@@ -54,7 +54,8 @@ def small_city() -> City:
     facility = gpd.GeoDataFrame(
         {
             "key": ["f1", "f2"], "name": ["Hospital de Meritxell", "School of the Valley"], "kind": ["hospital", "school"],
-            "building": ["way/3", "way/8"], "capacity": [100.0, 200.0], "emergency": [True, False], "zone": "centre", "estimated": "",
+            "building": ["way/3", "way/8"], "capacity": [100.0, 200.0], "emergency": [True, False],
+            "zone": "centre", "estimated": "",
         },
         geometry=[Point(*houses[3]), Point(*houses[8])], crs=CRS,
     )  # fmt: skip
@@ -65,7 +66,9 @@ def small_city() -> City:
         geometry=[Point(WEST + 90 * (n + 1), south + 400) for n in range(12)], crs=CRS,
     )  # fmt: skip
     whole = box(WEST, south, WEST + WIDTH * CELL, NORTH)
-    zone = gpd.GeoDataFrame({"key": ["centre"], "name": ["Centre"], "people": [780.0], "estimated": ""}, geometry=[whole], crs=CRS)
+    zone = gpd.GeoDataFrame(
+        {"key": ["centre"], "name": ["Centre"], "people": [780.0], "estimated": ""}, geometry=[whole], crs=CRS
+    )
     land = gpd.GeoDataFrame(
         {"key": ["l1"], "kind": ["residential"], "manning": [0.05], "impervious": [0.5]}, geometry=[whole], crs=CRS
     )

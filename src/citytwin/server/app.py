@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("citytwin.server")
 
-LARGEST_BODY = 2**20  # bytes of a request; readings have their own limit
 ERROR_FORM = {
     "type": "object",
     "required": ["error"],
@@ -81,7 +80,7 @@ def create_app(
 
     app = FastAPI(
         title="citytwin", version=__version__, lifespan=lifespan, openapi_url="/api/openapi.json", docs_url=None,
-        redoc_url=None, max_body_size=LARGEST_BODY, responses=PROBLEMS, redirect_slashes=False,
+        redoc_url=None, responses=PROBLEMS, redirect_slashes=False,
     )  # fmt: skip
     errors.install(app)
     for each in (city.router, tables.router, things.router, readings.router, scenarios.router, runs.router):

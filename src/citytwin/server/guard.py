@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from citytwin.server.encoding import Json
@@ -30,6 +31,8 @@ HEADERS = {
     "cross-origin-resource-policy": "same-origin",
     "permissions-policy": "geolocation=(), camera=(), microphone=(), payment=(), usb=()",
 }
+LARGEST_BODY = 2**20  # bytes of a request
+LARGEST: dict[str, int] = {"/api/readings": 8 * 2**20}  # addresses with another limit
 SAFE = frozenset(("GET", "HEAD", "OPTIONS"))
 
 
@@ -59,8 +62,29 @@ def _is_address(name: str) -> bool:
     return True
 
 
+def _limited(scope: Scope, receive: Receive) -> Receive:
+    """`receive`, which raises (413) as soon as the body of a request is larger than its address allows."""
+    if scope["type"] != "http":
+        return receive
+    most = LARGEST.get(scope["path"], LARGEST_BODY)
+    said = Headers(scope=scope).get("content-length", "0")
+    read = 0
+
+    async def counted() -> Message:
+        nonlocal read
+        if said.isdecimal() and int(said) > most:
+            raise HTTPException(413, f"a body of {said} bytes is too large: at most {most}")
+        message = await receive()
+        read += len(message.get("body", b""))
+        if read > most:
+            raise HTTPException(413, f"the body is too large: at most {most} bytes")
+        return message
+
+    return counted
+
+
 class Guard:
-    """ASGI middleware: refuses foreign hosts and origins, adds the security headers.
+    """ASGI middleware: refuses foreign hosts and origins, adds the security headers, limits bodies.
 
     listens: the address the server is bound to. names: further host names that are ours, behind a proxy for example.
     origins: further origins whose pages may talk to us, a development server for example.
@@ -92,7 +116,7 @@ class Guard:
                 headers.setdefault("cache-control", "no-store")
             await send(message)
 
-        await self.app(scope, receive, dressed)
+        await self.app(scope, _limited(scope, receive), dressed)
 
     def _problem(self, scope: Scope) -> str:
         headers = Headers(scope=scope)
@@ -119,7 +143,8 @@ class Guard:
             return False
         return parts.scheme in ("http", "https") and parts.netloc.lower() == host.lower()
 
-    async def _refuse(self, scope: Scope, receive: Receive, send: Send, problem: str) -> None:
+    @staticmethod
+    async def _refuse(scope: Scope, receive: Receive, send: Send, problem: str) -> None:
         if scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008, "reason": "not allowed"})
             return

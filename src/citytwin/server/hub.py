@@ -66,6 +66,7 @@ class Hub:
         self.twin = twin
         self.sequence = 0
         self.pages: set[Mailbox] = set()
+        self.counts: dict[str, int] = {}
         self._tasks: list[asyncio.Task[None]] = []
         city = twin.city
         has = "device" in city.tables and city.size("device") > 0
@@ -119,6 +120,18 @@ class Hub:
         for page in self.pages:
             page.put_words(sort, words)
 
+    def quality(self) -> tuple[str, dict[str, Any]]:
+        """The message that says how many readings were good and how many were not."""
+        return "quality", {"type": "quality", "counts": self.counts}
+
+    def come(self) -> Mailbox:
+        """The box of a page that has just come."""
+        box = Mailbox()
+        sort, message = self.quality()
+        box.put_words(sort, encoding.dumps(message).decode())
+        self.pages.add(box)
+        return box
+
     async def _follow(self) -> None:
         async for rows in self.twin.changes():
             self.sequence += 1
@@ -132,17 +145,16 @@ class Hub:
             page.put_delta(frame)
 
     async def _tick(self) -> None:
-        counts: Any = None
         while True:
             self.tell("clock", {"type": "clock", "now": encoding.iso(time.time())})
             try:
-                newest = self.twin.quality()["counts"]
+                newest = dict(self.twin.quality()["counts"])
             except Exception:  # the clock goes on whatever the checks say
                 log.exception("quality of readings")
-                newest = counts
-            if newest != counts:
-                counts = dict(newest)
-                self.tell("quality", {"type": "quality", "counts": counts})
+                newest = self.counts
+            if newest != self.counts:
+                self.counts = newest
+                self.tell(*self.quality())
             await asyncio.sleep(1.0)
 
 

@@ -53,10 +53,9 @@ async def stream(socket: WebSocket) -> None:
     """A snapshot, then deltas and messages until the page goes away."""
     here: Served = socket.app.state.served
     await socket.accept()
-    box = Mailbox()
+    box = here.hub.come()
     for words in here.jobs.words():
         box.put_words(*words)
-    here.hub.pages.add(box)
     sending = asyncio.create_task(_send(socket, here.hub, box))
     try:
         while True:  # a page has nothing to say; this ends when it leaves

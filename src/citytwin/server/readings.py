@@ -12,8 +12,6 @@ from citytwin.server.served import Here
 
 router = APIRouter(prefix="/api", tags=["readings"])
 
-LARGEST = 8 * 2**20  # bytes of one batch
-
 LINES: dict[str, Any] = {
     "requestBody": {
         "required": True,
@@ -24,7 +22,7 @@ LINES: dict[str, Any] = {
 }
 
 
-@router.post("/readings", max_body_size=LARGEST, openapi_extra=LINES)
+@router.post("/readings", openapi_extra=LINES)
 async def readings(here: Here, lines: Annotated[bytes, Body(media_type="application/x-ndjson")]) -> Response:
     """Take readings: JSON lines {"device", "value", "time"?, "unit"?}. They are kept for good when this answers.
 
