@@ -53,10 +53,11 @@ export class Atlas {
   /** Resolves when the style is there and the custom layers are in. */
   async ready(dark: boolean): Promise<void> {
     await new Promise<void>((done) => {
-      if (this.map.isStyleLoaded()) done();
-      else this.map.once('load', () => done());
+      this.map.once('style.load', () => {
+        addIcons(this.map, dark);
+        done();
+      });
     });
-    addIcons(this.map, dark);
     this.map.addLayer(this.field, GROUND_SLOT);
     this.map.addLayer(this.points, POINT_SLOT);
     this.edge(dark);

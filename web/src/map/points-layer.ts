@@ -33,7 +33,7 @@ void main() {
   vec2 p = gl_PointCoord * 2.0 - 1.0;
   float d = length(p);
   if (form > 3.5) d = abs(p.x) + abs(p.y);
-  else if (form > 1.5 && form < 2.5) d = max(abs(p.x) * 0.95 + p.y * 0.5, -p.y * 1.0) * 1.25 + 0.1;
+  else if (form > 1.5 && form < 2.5) d = max(abs(p.x) * 1.05 - p.y * 0.55, p.y) * 1.2 + 0.05;
   float soft = 2.0 * pixel;
   float inside = 1.0 - smoothstep(1.0 - soft, 1.0, d);
   float rim = smoothstep(0.72 - soft, 0.72, d);

@@ -53,7 +53,7 @@ class LiveStore {
   }
 
   get size(): number {
-    return this.x.length;
+    return this.layout > 0 ? this.x.length : 0;
   }
 
   async start(onRun: (message: Extract<Message, { type: 'run' }>) => void): Promise<void> {
