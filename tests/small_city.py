@@ -8,20 +8,11 @@ import pandas as pd
 from shapely.geometry import LineString, Point, box
 
 from citytwin.city import City, Facts, Ground
-from citytwin.columns import Column
 from citytwin.sim import Setup, Streams, columns_with, simulator
 from citytwin.state import State
 
 CRS = "EPSG:32631"
 WEST, NORTH, CELL, SIDE = 400_000.0, 4_700_000.0, 10.0, 40
-
-WATER = (
-    Column("water_depth", "cell", "m", "depth of flood water on the ground", 0, 1000, 0, ramp="depth"),
-    Column("water_speed", "cell", "m/s", "speed of flood water", 0, 100, 0, ramp="speed"),
-    Column("water_depth_peak", "cell", "m", "deepest flood water so far", 0, 1000, 0, ramp="depth"),
-    Column("water_hazard_peak", "cell", "m**2/s", "highest product of depth and speed so far", 0, 10000, 0, ramp="hazard"),
-)
-
 
 def at(east: float, south: float) -> tuple[float, float]:
     """The point `east` metres from the west edge and `south` metres from the north edge."""
@@ -136,8 +127,6 @@ class Bench:
         self.city = city
         self.state = State(city)
         columns_with(self.state.columns)
-        if "water_depth" not in self.state.columns:
-            self.state.declare(*WATER)
         self.made = []
         for name in names:
             kind = simulator(name)

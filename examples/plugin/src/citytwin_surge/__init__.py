@@ -1,0 +1,1 @@
+"""A storm surge: the sea at one level, as far inland as it can run."""
