@@ -85,8 +85,11 @@ class Decoder:
 
     def _understood(self, messages: Messages) -> list[Payload | float | list[Payload]] | None:
         """All payloads decoded in one call; None where that cannot be done and each is to be looked at by itself."""
+        joined = b"\n".join(messages.payload)
+        if joined.count(b"\n") != len(messages) - 1:
+            return None  # a payload of several lines would be taken for several payloads
         try:
-            found = self._one.decode_lines(b"\n".join(messages.payload))
+            found = self._one.decode_lines(joined)
         except (msgspec.MsgspecError, UnicodeDecodeError):
             return None
         return found if len(found) == len(messages) else None
@@ -183,7 +186,7 @@ class Decoder:
             factor = self._factor(int(self.kind[batch.row[i]]), str(said))
             if factor is None:
                 batch.quality[i] = Quality.WRONG_UNIT
-                batch.raw[i] = (self.keys[batch.row[i]], f"{batch.value[i]!r} {said}".encode()[:MOST_RAW])
+                batch.raw[i] = (self.keys[batch.row[i]], f"{float(batch.value[i])!r} {said}".encode()[:MOST_RAW])
             else:
                 batch.value[i] = batch.value[i] * factor[0] + factor[1]
 

@@ -1,0 +1,133 @@
+"""Laws of reading payloads: whatever is sent is counted, and what is good among it is kept."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from citytwin.columns import shipped
+from citytwin.io.feeds.decode import MQTT, Decoder, subject_of
+from citytwin.io.feeds.wire import Messages, PullConnection
+from citytwin.state import Quality
+
+KINDS = list(shipped().kinds.values())
+NAMES = [k.name for k in KINDS]
+KEYS = ["gauge-1", "thermo.1", "rain/2"]
+OF = np.array([NAMES.index(n) for n in ("river_stage", "air_temperature", "rain_gauge")], dtype=np.int32)
+NOW = 1_795_000_000_000_000_000
+
+
+@pytest.fixture(scope="module")
+def decoder():
+    return Decoder(KEYS, KINDS, OF)
+
+
+def sent(*payloads, subject=b"city.river_stage.gauge-1"):
+    subjects = [subject] * len(payloads)
+    return Messages(subjects, list(payloads), list(range(1, len(payloads) + 1)), [NOW] * len(payloads))
+
+
+def test_an_object_a_bare_number_and_a_list_are_read(decoder):
+    found = decoder.decode(sent(b'{"value": 1.5}', b"2", b'[{"value": 3, "time": 1794999990}, {"value": 4}]'))
+    assert found.value.tolist() == [1.5, 2, 3, 4]
+    assert found.time.tolist() == [NOW / 1e9, NOW / 1e9, 1794999990, NOW / 1e9]
+    assert list(zip(found.sequence.tolist(), found.part.tolist(), strict=True)) == [(1, 0), (2, 0), (3, 0), (3, 1)]
+
+
+@pytest.mark.parametrize("time", ['"2026-11-18T11:06:30Z"', '"2026-11-18T12:06:30+01:00"', '"2026-11-18T11:06:30"', "1794999990"])
+def test_a_time_is_utc_however_it_is_written(decoder, time):
+    found = decoder.decode(sent(b'{"value": 1, "time": %s}' % time.encode()))
+    assert found.time.tolist() == [1794999990.0]
+
+
+def test_a_compatible_unit_is_converted_and_another_is_refused(decoder):
+    found = decoder.decode(sent(b'{"value": 150, "unit": "cm"}', b'{"value": 1, "unit": "kg"}', b'{"value": 1, "unit": "??"}'))
+    assert found.value[0] == pytest.approx(1.5)
+    assert [Quality(q) for q in found.quality] == [Quality.GOOD, Quality.WRONG_UNIT, Quality.WRONG_UNIT]
+    assert found.raw[1] == ("gauge-1", b"1.0 kg")
+
+
+def test_temperatures_convert_with_their_offset(decoder):
+    found = decoder.decode(sent(b'{"value": 50, "unit": "degF"}', subject=subject_of("air_temperature", "thermo.1")))
+    assert found.value[0] == pytest.approx(10.0)
+
+
+@pytest.mark.parametrize(("row", "kind", "key"), [(0, "river_stage", "gauge-1"), (1, "air_temperature", "thermo.1"),
+                                                  (2, "rain_gauge", "rain/2")])  # fmt: skip
+def test_every_key_is_found_under_the_subject_of_its_topic(decoder, row, kind, key):
+    assert decoder.decode(sent(b"1", subject=MQTT + subject_of(kind, key))).row.tolist() == [row]
+
+
+def test_a_device_of_another_kind_or_name_is_unknown_and_its_payload_kept(decoder):
+    found = decoder.decode(sent(b"7", subject=b"city.rain_gauge.gauge-1"))
+    assert found.quality.tolist() == [Quality.UNKNOWN_DEVICE]
+    assert found.raw[0] == ("city.rain_gauge.gauge-1", b"7")
+
+
+def test_what_was_never_a_reading_is_passed_over(decoder):
+    assert len(decoder.decode(sent(b"1", subject=b"$MQTT.msgs.other.topic"))) == 0
+    assert len(decoder.decode(sent(b"1", subject=b""))) == 0
+
+
+def test_a_batch_of_lines_keeps_each_line_apart(decoder):
+    lines = b'{"device":"gauge-1","value":1}\n\nnonsense\n{"device":"nobody","value":1}\n{"device":"rain/2","value":2}\n'
+    found = decoder.decode(sent(lines, subject=b"readings.lines"))
+    words = [Quality(q) for q in found.quality]
+    assert words == [Quality.GOOD, Quality.UNREADABLE, Quality.UNKNOWN_DEVICE, Quality.GOOD]
+    assert found.part.tolist() == [0, 2, 3, 4]
+    assert decoder.look(lines) == {"good": 2, "unreadable": 1, "unknown_device": 1}
+
+
+broken = st.one_of(
+    st.binary(max_size=40), st.text(max_size=40).map(str.encode), st.just(b'{"value": true}'), st.just(b'{"value": "1"}'),
+    st.just(b'{"value": 1e999}'), st.just(b'{"value": NaN}'), st.just(b"{}"), st.just(b"[[1]]"), st.just(b'{"value":1,"time":"x"}'),
+    st.just(b'{"value":1}\n{"value":2}'), st.just(b'{"value":1,"time":-5}'), st.just(b'{"value":1,"time":1e300}'),
+    st.just(b'{"value":1,"time":"0001-01-01T00:00:00+14:00"}'), st.just(b"\n"), st.just(b""), st.just(b'{"value":1,"unit":""}'),
+)  # fmt: skip
+
+
+@given(st.lists(broken, max_size=12))
+@settings(max_examples=300, deadline=None)
+def test_good_readings_survive_between_any_nonsense_and_all_of_it_is_counted(decoder, nonsense):
+    payloads = [p for n, bad in enumerate(nonsense) for p in (bad, b'{"value": %d, "time": 1794999999}' % n)]
+    found = decoder.decode(sent(*payloads))
+    for n in range(len(nonsense)):
+        here = found.sequence == 2 * n + 2
+        assert found.value[here].tolist() == [n]
+        assert found.quality[here].tolist() == [Quality.GOOD]
+    empty_lists = sum(p.strip() == b"[]" for p in nonsense)
+    assert len(set(found.sequence.tolist())) == len(payloads) - empty_lists
+
+
+class Socket:
+    """Stands for the transport, only to be written to."""
+
+    def write(self, data):
+        self.last = data
+
+
+def hmsg(sequence, payload, header=b"NATS/1.0\r\nNmqtt-Pub:1\r\n\r\n", subject=b"$MQTT.msgs.city.noise.a"):
+    reply = b"$JS.ACK.$MQTT_msgs.twin_1.1.%d.%d.%d.0" % (sequence, sequence, NOW)
+    line = b"HMSG %s 1 %s %d %d\r\n" % (subject, reply, len(header), len(header) + len(payload))
+    return line + header + payload + b"\r\n"
+
+
+@given(st.lists(st.binary(max_size=30), max_size=8), st.integers(1, 50))
+@settings(max_examples=100, deadline=None)
+def test_messages_are_the_same_however_the_socket_cuts_them(payloads, size):
+    stream = b"INFO {}\r\n" + b"".join(hmsg(i + 1, p) for i, p in enumerate(payloads)) + b"PING\r\n"
+    connection = PullConnection("s", "c")
+    connection._transport = socket = Socket()
+    for at in range(0, len(stream), size):
+        connection.data_received(stream[at : at + size])
+    assert connection._messages.payload == payloads
+    assert connection._messages.sequence == list(range(1, len(payloads) + 1))
+    assert socket.last == b"PONG\r\n"
+
+
+def test_the_unacknowledged_copy_of_a_qos_1_message_is_not_read_twice():
+    connection = PullConnection("s", "c")
+    connection.data_received(hmsg(1, b"1", subject=b"city.noise.a") + hmsg(2, b"1"))
+    assert connection._messages.subject == [b"", b"$MQTT.msgs.city.noise.a"]
