@@ -7,6 +7,7 @@ Tiles are made in stages of zoom, each with what can be told apart there; the ar
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 import logging
 import tempfile
@@ -147,6 +148,8 @@ def _join(parts: list[Path], out: Path, city: City) -> None:
         writer = pmtiles.Writer(file)
         for path in parts:
             zooms += _copy(path, writer, layers)
+        if not parts:
+            writer.write_tile(0, gzip.compress(b""))  # an archive has at least one tile; this one is empty
         west, south, east, north = (round(side * 1e7) for side in city.lonlat_bounds)
         header = {
             "tile_type": TileType.MVT, "tile_compression": Compression.GZIP, "min_zoom": min(zooms, default=0),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import shutil
 import tempfile
 import zipfile
@@ -30,9 +31,13 @@ CHUNK = 2**18
 
 @router.post("/runs", status_code=202)
 async def play(here: Here, given: Given) -> Response:
-    """Queue a scenario. Where its start is "now" it starts from the live state, else from the city's start values."""
+    """Queue a scenario. It starts from the live state, or where its start is past, from the state of that time."""
     wanted = await run_in_threadpool(checked, given.scenario)
-    job = await here.jobs.add(wanted, here.twin.state.fork() if wanted.start == "now" else None)
+    if isinstance(wanted.start, dt.datetime) and wanted.start < dt.datetime.now(dt.UTC):
+        state = await run_in_threadpool(here.twin.state_at, max(0.0, wanted.start.timestamp()))
+    else:
+        state = here.twin.state.fork()
+    job = await here.jobs.add(wanted, state)
     return Json({"id": job.id}, 202, headers={"location": f"/api/runs/{job.id}"})
 
 
