@@ -64,7 +64,8 @@ export function duration(seconds: number | null | undefined): string {
   const hours = Math.floor(minutes / 60);
   const pair = (a: number, unitA: string, b: number, unitB: string): string =>
     `${sign}${a}${THIN}${unitA}${b ? ` ${b}${THIN}${unitB}` : ''}`;
-  return hours < 48 ? pair(hours, 'h', minutes % 60, 'min') : pair(Math.floor(hours / 24), 'd', hours % 24, 'h');
+  const rounded = Math.round(minutes / 60);
+  return hours < 48 ? pair(hours, 'h', minutes % 60, 'min') : pair(Math.floor(rounded / 24), 'd', rounded % 24, 'h');
 }
 
 /** snake_case words as a person writes them. */

@@ -120,18 +120,21 @@ function topLayers(p: Palette): LayerSpecification[] {
       paint: { 'circle-radius': ['interpolate', ['linear'], ['zoom'], 11, 7, 16, 15], 'circle-color': p.label, 'circle-opacity': 0 } },
     { id: 'overlay-point', type: 'circle', source: 'overlay', metadata: { group: 'overlay' }, filter: ['==', ['geometry-type'], 'Point'],
       paint: { 'circle-radius': 5, 'circle-color': ['get', 'colour'], 'circle-stroke-width': 1, 'circle-stroke-color': p.halo } },
-    { id: 'facility', type: 'symbol', ...source('facility'), metadata: { group: 'facility' }, minzoom: 11.5,
+    { id: 'zone-label', type: 'symbol', ...source('zone'), metadata: { group: 'label' }, maxzoom: 14.5,
+      layout: { ...label(12.5), 'text-field': ['coalesce', ['get', 'name'], ''], 'text-max-width': 8, 'text-letter-spacing': 0.04, 'text-padding': 10 },
+      paint: { 'text-color': p.label, 'text-halo-color': p.halo, 'text-halo-width': 1.6, 'text-opacity': 1 } },
+    { id: 'facility', type: 'symbol', ...source('facility'), metadata: { group: 'facility' }, minzoom: 11.5, filter: ['step', ['zoom'], ['in', ['get', 'kind'], ['literal', VITAL]], 13.4, true],
       layout: { ...label(11), 'icon-image': ['coalesce', ['image', ['concat', 'facility-', ['get', 'kind']]], ['image', 'facility-other']],
         'icon-size': ['interpolate', ['linear'], ['zoom'], 11.5, 0.6, 15, 0.95], 'icon-padding': 3, 'symbol-sort-key': facilityRank(),
         'text-field': ['step', ['zoom'], '', 14.6, ['coalesce', ['get', 'name'], '']], 'text-optional': true, 'text-anchor': 'top', 'text-offset': [0, 0.9], 'text-max-width': 9 },
       paint: { 'text-color': p.label, 'text-halo-color': p.halo, 'text-halo-width': 1.4, 'icon-opacity': 1, 'text-opacity': 1 } },
-    { id: 'zone-label', type: 'symbol', ...source('zone'), metadata: { group: 'label' }, maxzoom: 14.5,
-      layout: { ...label(12.5), 'text-field': ['coalesce', ['get', 'name'], ''], 'text-max-width': 8, 'text-letter-spacing': 0.04, 'text-padding': 10 },
-      paint: { 'text-color': p.label, 'text-halo-color': p.halo, 'text-halo-width': 1.6, 'text-opacity': 1 } },
     { id: 'planned-point', type: 'circle', source: 'planned', filter: ['==', ['geometry-type'], 'Point'], paint: { 'circle-radius': 6, 'circle-color': p.planned, 'circle-stroke-color': p.selectedHalo, 'circle-stroke-width': 2 } },
     { id: 'selected-point', type: 'circle', source: 'selected', filter: ['==', ['geometry-type'], 'Point'], paint: { 'circle-radius': 11, 'circle-opacity': 0, 'circle-stroke-color': p.selected, 'circle-stroke-width': 2.5 } },
   ];
 }
+
+/** Kinds that are shown from afar. */
+const VITAL = ['hospital', 'fire_station', 'police', 'ambulance_station', 'power_plant', 'water_works'];
 
 function facilityRank(): ExpressionSpecification {
   return ['match', ['get', 'kind'], 'hospital', 0, ['fire_station', 'police', 'ambulance_station'], 1, ['shelter', 'power_plant', 'power_substation', 'water_works'], 2, ['school', 'clinic', 'care_home'], 3, 5];

@@ -101,8 +101,9 @@ class DraftStore {
 /** The first value of a hazard: what is required, and, where nothing is, the first entry it offers. */
 export function opening(schema: JsonSchema): unknown {
   const field = fieldOf(schema);
-  const value = initial(field);
-  if (!isRecord(value) || Object.keys(value).length > 0) return value;
+  const required = field.entries.filter((e) => e.field.required);
+  if (field.kind !== 'group' || required.length > 0) return initial(field);
+  const value = {};
   const first = field.entries.find((e) => e.field.kind === 'group');
   return first ? { [first.name]: initial(first.field) } : value;
 }

@@ -28,6 +28,7 @@ class LiveStore {
   lastChange = $state(0);
   counts = $state.raw<Record<string, number>>({});
   refused = $state.raw<Record<string, number>>({});
+  believed = $state(0);
   problem = $state('');
   /** Server time minus our clock, ms. */
   private offset = 0;
@@ -71,7 +72,7 @@ class LiveStore {
       },
       broken: (error) => (this.problem = error.message),
     });
-    void api.quality().then((q) => (this.refused = q.counts), () => undefined);
+    void api.quality().then((q) => this.tally(q.counts), () => undefined);
   }
 
   rowOf(key: string): number {
@@ -126,6 +127,13 @@ class LiveStore {
     this.version += 1;
   }
 
+  /** Refusals by reason, and readings believed ("good"). */
+  private tally(counts: Record<string, unknown>): void {
+    const numbers = Object.entries(counts).filter((e): e is [string, number] => typeof e[1] === 'number');
+    this.believed = numbers.find(([name]) => name === 'good')?.[1] ?? 0;
+    this.refused = Object.fromEntries(numbers.filter(([name, n]) => name !== 'good' && n > 0));
+  }
+
   private hear(message: Message): void {
     if (message.type === 'clock') {
       this.offset = Date.parse(message.now) - Date.now();
@@ -133,7 +141,7 @@ class LiveStore {
       this.onRun(message);
     } else if (message.type === 'quality') {
       const counts = (message['counts'] ?? message) as Record<string, unknown>;
-      this.refused = Object.fromEntries(Object.entries(counts).filter((e): e is [string, number] => typeof e[1] === 'number'));
+      this.tally(counts);
     }
   }
 }
