@@ -12,7 +12,9 @@ from citytwin.columns import Column, DeviceKind
 from citytwin.state import Checks, Health, Quality
 from citytwin.state.checks import AHEAD, REMEMBERED
 
-GAUGE = DeviceKind("gauge", Column("level", "device", "m", "a level", -5, 25), 60.0, (0, 4), "water", "", 1, rate=0.01, still=600)
+GAUGE = DeviceKind(
+    "gauge", Column("level", "device", "m", "a level", -5, 25), 60.0, (0, 4), "water", "", 1, rate=0.01, still=600
+)
 T = 1.7e9
 
 

@@ -36,7 +36,9 @@ def test_an_object_a_bare_number_and_a_list_are_read(decoder):
     assert list(zip(found.sequence.tolist(), found.part.tolist(), strict=True)) == [(1, 0), (2, 0), (3, 0), (3, 1)]
 
 
-@pytest.mark.parametrize("time", ['"2026-11-18T11:06:30Z"', '"2026-11-18T12:06:30+01:00"', '"2026-11-18T11:06:30"', "1794999990"])
+@pytest.mark.parametrize(
+    "time", ['"2026-11-18T11:06:30Z"', '"2026-11-18T12:06:30+01:00"', '"2026-11-18T11:06:30"', "1794999990"]
+)
 def test_a_time_is_utc_however_it_is_written(decoder, time):
     found = decoder.decode(sent(b'{"value": 1, "time": %s}' % time.encode()))
     assert found.time.tolist() == [1794999990.0]
@@ -82,7 +84,8 @@ def test_a_batch_of_lines_keeps_each_line_apart(decoder):
 
 broken = st.one_of(
     st.binary(max_size=40), st.text(max_size=40).map(str.encode), st.just(b'{"value": true}'), st.just(b'{"value": "1"}'),
-    st.just(b'{"value": 1e999}'), st.just(b'{"value": NaN}'), st.just(b"{}"), st.just(b"[[1]]"), st.just(b'{"value":1,"time":"x"}'),
+    st.just(b'{"value": 1e999}'), st.just(b'{"value": NaN}'), st.just(b"{}"), st.just(b"[[1]]"),
+    st.just(b'{"value":1,"time":"x"}'),
     st.just(b'{"value":1}\n{"value":2}'), st.just(b'{"value":1,"time":-5}'), st.just(b'{"value":1,"time":1e300}'),
     st.just(b'{"value":1,"time":"0001-01-01T00:00:00+14:00"}'), st.just(b"\n"), st.just(b""), st.just(b'{"value":1,"unit":""}'),
 )  # fmt: skip

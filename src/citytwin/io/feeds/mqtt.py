@@ -32,10 +32,11 @@ def _text(words: bytes) -> bytes:
     return struct.pack(">H", len(words)) + words
 
 
-class Publisher(asyncio.Protocol):
-    """One MQTT connection. `publish` never blocks; `await ready()` holds a sender back while the broker is behind.
+class Publisher:
+    """One MQTT client. `publish` never blocks; `await ready()` holds a sender back while the broker is behind.
 
-    `sent`, `acked`: messages handed over for the first time, and QoS 1 messages that the broker has acknowledged.
+    `sent`, `acked`: messages handed over for the first time, and QoS 1 messages that the broker has acknowledged; `again`:
+    messages sent once more after a lost connection.
     """
 
     def __init__(self, host: str, port: int, name: str) -> None:
@@ -43,15 +44,11 @@ class Publisher(asyncio.Protocol):
         self.sent = self.acked = self.again = 0
         self._open: dict[int, bytes] = {}  # packet id -> PUBLISH packet not yet acknowledged
         self._next = 0
-        self._rest = b""
-        self._transport: asyncio.Transport | None = None
-        self._up = asyncio.Event()
+        self._link: _Link | None = None
         self._free = asyncio.Event()
         self._free.set()
-        self._flowing = True
-        self._ending = False
+        self._ending = asyncio.Event()
         self._work: asyncio.Task[None] | None = None
-        self._gone = asyncio.Event()
 
     async def connect(self) -> None:
         """Connect, or raise OutsideError; from then on a lost connection is made again and again."""
@@ -59,55 +56,61 @@ class Publisher(asyncio.Protocol):
         self._work = asyncio.create_task(self._stay())
 
     async def _connect_once(self) -> None:
-        self._gone.clear()
+        link = _Link(self)
         try:
             async with asyncio.timeout(10):
-                await asyncio.get_running_loop().create_connection(lambda: self, self.host, self.port)
-                await self._up.wait()
+                await asyncio.get_running_loop().create_connection(lambda: link, self.host, self.port)
+                await link.welcome.wait()
+                if link.gone.is_set():
+                    raise ConnectionRefusedError("the connection was ended")
         except (OSError, TimeoutError) as error:
-            if self._transport is not None:
-                self._transport.abort()
+            link.abort()
             raise OutsideError(f"no MQTT broker answers: {error or 'time is up'}", f"{self.host}:{self.port}") from error
+        self._link = link
+        self.again += len(self._open)
+        for frame in self._open.values():  # what was not acknowledged
+            link.write(bytes((frame[0] | DUP,)) + frame[1:])
+        self.let_go()
 
     async def _stay(self) -> None:
-        while not self._ending:
+        while not self._ending.is_set():
+            assert self._link is not None
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(KEEP_ALIVE / 2):
-                    await self._gone.wait()
-            if self._ending:
+                    await self._link.gone.wait()
+            if self._ending.is_set():
                 return
-            if self._gone.is_set():
+            if self._link.gone.is_set():
                 await asyncio.sleep(0.2)
                 with contextlib.suppress(OutsideError):
                     await self._connect_once()
-            elif self._transport is not None:
-                self._transport.write(packet(PINGREQ, b""))
+            else:
+                self._link.write(packet(PINGREQ, b""))
 
     def publish(self, topic: bytes, payload: bytes, qos: int = 1) -> None:
         """Send one message; QoS 0 is dropped while there is no connection."""
         self.sent += 1
         if qos == 0:
-            if self._up.is_set() and self._transport is not None:
-                self._transport.write(packet(PUBLISH, _text(topic) + payload))
-            return
-        self._next = self._next % 65535 + 1
-        while self._next in self._open:
+            frame = packet(PUBLISH, _text(topic) + payload)
+        else:
             self._next = self._next % 65535 + 1
-        frame = packet(PUBLISH | QOS_1, _text(topic) + struct.pack(">H", self._next) + payload)
-        self._open[self._next] = frame
-        if self._up.is_set() and self._transport is not None:
-            self._transport.write(frame)
-        if len(self._open) >= WINDOW:
-            self._free.clear()
-
-    async def ready(self) -> None:
-        """Wait until another message may be sent."""
-        await self._free.wait()
+            while self._next in self._open:
+                self._next = self._next % 65535 + 1
+            frame = packet(PUBLISH | QOS_1, _text(topic) + struct.pack(">H", self._next) + payload)
+            self._open[self._next] = frame
+            if len(self._open) >= WINDOW:
+                self._free.clear()
+        if self._link is not None:
+            self._link.write(frame)
 
     @property
     def free(self) -> bool:
         """Whether another message may be sent now."""
         return self._free.is_set()
+
+    async def ready(self) -> None:
+        """Wait until another message may be sent."""
+        await self._free.wait()
 
     @property
     def unacknowledged(self) -> int:
@@ -120,38 +123,63 @@ class Publisher(asyncio.Protocol):
             async with asyncio.timeout(patience):
                 while self._open:
                     await asyncio.sleep(0.01)
-        self._ending = True
-        self._gone.set()
+        self._ending.set()
+        if self._link is not None:
+            self._link.write(packet(DISCONNECT, b""))
+            self._link.close()
         if self._work is not None:
             await self._work
-        if self._transport is not None:
-            self._transport.write(packet(DISCONNECT, b""))
-            self._transport.close()
 
-    # -- what asyncio calls -------------------------------------------------------------------------------------------
+    # -- what a link tells ---------------------------------------------------------------------------------------------
+
+    def acknowledged(self, number: int) -> None:
+        """The broker has message `number`."""
+        if self._open.pop(number, None) is not None:
+            self.acked += 1
+
+    def hold_back(self) -> None:
+        """The socket is full."""
+        self._free.clear()
+
+    def let_go(self) -> None:
+        """More may be sent, if not too many are open."""
+        if len(self._open) < WINDOW and (self._link is None or self._link.flowing):
+            self._free.set()
+
+
+class _Link(asyncio.Protocol):
+    """One TCP connection of a publisher, from CONNECT to its end. `welcome` is set by CONNACK, or by the end."""
+
+    def __init__(self, owner: Publisher) -> None:
+        self._owner = owner
+        self._rest = b""
+        self._transport: asyncio.Transport | None = None
+        self.flowing = True
+        self.welcome, self.gone = asyncio.Event(), asyncio.Event()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Introduce ourselves with a clean session."""
         assert isinstance(transport, asyncio.Transport)
-        self._transport, self._rest = transport, b""
-        transport.write(packet(CONNECT, _text(b"MQTT") + struct.pack(">BBH", 4, 2, KEEP_ALIVE) + _text(self.name.encode())))
+        self._transport = transport
+        name = _text(self._owner.name.encode())
+        transport.write(packet(CONNECT, _text(b"MQTT") + struct.pack(">BBH", 4, 2, KEEP_ALIVE) + name))
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Remember to come again."""
-        self._up.clear()
-        self._gone.set()
-        self.resume_writing()
+        """The end, however it came."""
+        self.flowing = True
+        self.gone.set()
+        self.welcome.set()
+        self._owner.let_go()
 
     def pause_writing(self) -> None:
         """The socket is full."""
-        self._flowing = False
-        self._free.clear()
+        self.flowing = False
+        self._owner.hold_back()
 
     def resume_writing(self) -> None:
         """The socket takes more."""
-        self._flowing = True
-        if len(self._open) < WINDOW:
-            self._free.set()
+        self.flowing = True
+        self._owner.let_go()
 
     def data_received(self, data: bytes) -> None:
         """Acknowledgements, nearly always: four bytes each."""
@@ -160,19 +188,24 @@ class Publisher(asyncio.Protocol):
         while at + 2 <= len(data) and at + 2 + data[at + 1] <= len(data):
             kind, end = data[at] & 0xF0, at + 2 + data[at + 1]
             if kind == PUBACK:
-                if self._open.pop((data[at + 2] << 8) | data[at + 3], None) is not None:
-                    self.acked += 1
+                self._owner.acknowledged((data[at + 2] << 8) | data[at + 3])
             elif kind == CONNACK and data[at + 3] == 0:
-                self._welcome()
+                self.welcome.set()
             at = end
         self._rest = data[at:]
-        if self._flowing and len(self._open) < WINDOW:
-            self._free.set()
+        self._owner.let_go()
 
-    def _welcome(self) -> None:
-        """Connected: send again what was not acknowledged."""
-        self._up.set()
-        self.again += len(self._open)
-        for frame in self._open.values():
-            assert self._transport is not None
-            self._transport.write(bytes((frame[0] | DUP,)) + frame[1:])
+    def write(self, data: bytes) -> None:
+        """Send, if there is still somebody to send to."""
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.write(data)
+
+    def close(self) -> None:
+        """End after what was written."""
+        if self._transport is not None:
+            self._transport.close()
+
+    def abort(self) -> None:
+        """End now."""
+        if self._transport is not None:
+            self._transport.abort()

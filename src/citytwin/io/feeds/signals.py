@@ -151,8 +151,8 @@ def _speed(_: Weather, p: Place) -> Floats:
 
 
 def _rain(w: Weather, p: Place) -> Floats:
-    """A tipping bucket of 0.1 mm: what fell within the period."""
-    return np.floor(w.rain(p.x, p.y, p.now) * p.kind.period / HOUR * 10) / 10
+    """A weighing gauge of 0.01 mm: what fell within the period."""
+    return np.round(w.rain(p.x, p.y, p.now) * p.kind.period / HOUR, 2)
 
 
 def _river(w: Weather, p: Place) -> Floats:

@@ -71,12 +71,12 @@ class Weather:
         for born, length, cx, cy, vx, vy, radius, peak in np.vstack([self._drawn(window - 1), self._drawn(window)]):
             age = now - born
             if 0 <= age <= length:
-                distance = np.hypot(x - cx - vx * age, y - cy - vy * age) / radius
+                distance = np.hypot(x - cx - vx * (age - length / 2), y - cy - vy * (age - length / 2)) / radius
                 total += peak * np.sin(np.pi * age / length) * np.exp(-(distance**2))
         return np.where(total > 0.1, total, 0.0)
 
     def _drawn(self, window: int) -> Floats:
-        """The rain cells born in one window: birth, length (s), centre (m), speed (m/s), radius (m), peak (mm/h)."""
+        """Rain cells born in a window: birth, length (s), centre at half its life (m), speed (m/s), radius (m), peak (mm/h)."""
         if window not in self._cells:
             if len(self._cells) > 50:
                 self._cells.clear()
