@@ -98,7 +98,8 @@ def test_the_smallest_cities_are_whole_too(people: int, devices: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("people", "devices", "seed"), [(0, 5, 1), (-3, 5, 1), (30_000_000, 5, 1), (100, -1, 1), (100, 5, -1), (True, 5, 1), (1.5, 5, 1)]
+    ("people", "devices", "seed"),
+    [(0, 5, 1), (-3, 5, 1), (30_000_000, 5, 1), (100, -1, 1), (100, 5, -1), (True, 5, 1), (1.5, 5, 1)],
 )
 def test_impossible_sizes_are_refused_in_one_line(people: int, devices: int, seed: int) -> None:
     with pytest.raises(InputError) as refused:
@@ -174,7 +175,9 @@ def test_streets_hang_together(city: City) -> None:
     assert np.allclose(place[end], shapely.get_coordinates(shapely.get_point(lines, -1)), atol=0.02)
     count = city.size("junction")
     for use in (np.ones(len(road), dtype=bool), road["drivable"].to_numpy()):
-        part = connected_components(coo_array((np.ones(use.sum()), (start[use], end[use])), shape=(count, count)), directed=False)[1]
+        part = connected_components(
+            coo_array((np.ones(use.sum()), (start[use], end[use])), shape=(count, count)), directed=False
+        )[1]
         inside = np.isin(np.arange(count), np.concatenate([start[use], end[use]]))
         assert np.bincount(part[inside]).max() > 0.99 * inside.sum()
 
@@ -221,7 +224,9 @@ def test_each_building_is_fed_by_one_transformer_and_one_water_node(city: City) 
         assert (city[table]["kind"].to_numpy()[positions(city, table, rows["from_key"])] == kind).all()
 
 
-@pytest.mark.parametrize(("nodes", "lines", "end", "source"), [("power_bus", "power_line", "bus", "plant"), ("water_node", "pipe", "node", "works")])
+@pytest.mark.parametrize(
+    ("nodes", "lines", "end", "source"), [("power_bus", "power_line", "bus", "plant"), ("water_node", "pipe", "node", "works")]
+)
 def test_every_network_node_is_reached_from_its_source(city: City, nodes: str, lines: str, end: str, source: str) -> None:
     start, stop = (positions(city, nodes, city[lines][f"{way}_{end}"]) for way in ("from", "to"))
     place = shapely.get_coordinates(city[nodes].geometry)
@@ -243,7 +248,14 @@ def test_devices_are_of_many_kinds_and_lie_where_they_belong(town: City) -> None
     assert device.geometry.y.between(south, north).all()
     seen = town.relations.query("kind == 'observes'").set_index("from_key").reindex(device["key"])
     assert seen["to_key"].notna().all()
-    for table, most in (("building", 0.01), ("road", 16.0), ("waterway", 1.0), ("power_bus", 3.0), ("water_node", 3.0), ("zone", 0.1)):
+    for table, most in (
+        ("building", 0.01),
+        ("road", 16.0),
+        ("waterway", 1.0),
+        ("power_bus", 3.0),
+        ("water_node", 3.0),
+        ("zone", 0.1),
+    ):
         rows = (seen["to_table"] == table).to_numpy()
         assert rows.any(), table
         thing = town[table].geometry.to_numpy()[positions(town, table, seen["to_key"][rows])]

@@ -13,6 +13,7 @@ import shapely
 
 from citytwin.city.synthetic.arterials import Frame
 from citytwin.city.synthetic.buildings import Blocks, Buildings
+from citytwin.city.synthetic.countryside import COVERS, Countryside
 from citytwin.city.synthetic.days import Days, occupations
 from citytwin.city.synthetic.devices import Devices
 from citytwin.city.synthetic.districts import KINDS, words
@@ -149,14 +150,17 @@ def _river(plan: Plan) -> str:
     return str(plan.stream("river").choice(["Anwy", "Tessel", "Orrin", "Lavant", "Merrow", "Isbourne", "Calder Wen", "Sele"]))
 
 
-def land_table(plan: Plan, blocks: Blocks) -> gpd.GeoDataFrame:
-    """Blocks by what their land is used for."""
+def land_table(plan: Plan, blocks: Blocks, country: Countryside) -> gpd.GeoDataFrame:
+    """Blocks by what their land is used for, and the land beyond the city."""
     landuse = {"old_town": "residential", "centre": "commercial", "inner": "residential", "terraces": "residential", "estate": "residential",
                "suburb": "residential", "villas": "residential", "industry": "industrial", "port": "industrial", "park": "park"}  # fmt: skip
-    return table(plan, blocks.shape, {
-        "key": keys("l", len(blocks.shape)), "kind": np.array([landuse[str(k)] for k in blocks.kind], dtype=object),
-        "manning": np.array([KINDS[str(k)].manning for k in blocks.kind]),
-        "impervious": np.array([KINDS[str(k)].impervious for k in blocks.kind]),
+    shapes = np.concatenate([blocks.shape, country.shape])
+    open_land = [COVERS[str(c)] for c in country.cover]
+    return table(plan, shapes, {
+        "key": keys("l", len(shapes)),
+        "kind": np.array([landuse[str(k)] for k in blocks.kind] + [str(c) for c in country.cover], dtype=object),
+        "manning": np.array([KINDS[str(k)].manning for k in blocks.kind] + [manning for manning, _ in open_land]),
+        "impervious": np.array([KINDS[str(k)].impervious for k in blocks.kind] + [sealed for _, sealed in open_land]),
     })  # fmt: skip
 
 

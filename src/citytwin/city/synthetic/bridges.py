@@ -31,9 +31,7 @@ def choose_bridges(
     return chosen + _more(places, centreline, rim, envelope, terrain, strip)
 
 
-def _crossing(
-    straight: LineString, centreline: LineString, rim: BaseGeometry, terrain: Terrain, strip: float
-) -> float | None:
+def _crossing(straight: LineString, centreline: LineString, rim: BaseGeometry, terrain: Terrain, strip: float) -> float | None:
     """Where along the river a straight line crosses it once, from rim to rim and not too slanting; None if it does not."""
     ends = shapely.distance(shapely.points(np.asarray(straight.coords)), rim)
     crossing = shapely.intersection(straight, centreline)

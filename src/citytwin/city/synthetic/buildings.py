@@ -21,7 +21,7 @@ STOREY = {"house": 2.9, "apartments": 3.0, "commercial": 3.7, "industrial": 6.5,
 class Blocks:
     """Pieces of land between streets: `shape`, district kind by row of KINDS (`kind`), neighbourhood (`face`), `area` (m2).
 
-    house_room: a block moved in from its streets, where buildings may stand. claimed: kept free for a facility.
+    room: a block less its streets and pavements, where buildings may stand.
     """
 
     shape: Lines
@@ -61,7 +61,10 @@ class Buildings:
         return len(self.shape)
 
 
-def make_blocks(frame: Frame, streets: Streets) -> Blocks:
+SQUARES = 0.035  # share of blocks among homes that are left open as a square or small park, a rule
+
+
+def make_blocks(plan: Plan, frame: Frame, streets: Streets) -> Blocks:
     """What the streets enclose on dry land, less the streets' own width."""
     shape = shapely.get_parts(shapely.polygonize(streets.lines))
     point = shapely.point_on_surface(shape)
@@ -76,7 +79,11 @@ def make_blocks(frame: Frame, streets: Streets) -> Blocks:
     parts, owner = shapely.get_parts(room, return_index=True)
     good = (shapely.get_type_id(parts) == 3) & (shapely.area(parts) > 120)
     parts, owner = parts[good], owner[good]
-    return Blocks(shape[owner], parts, face[owner], np.array(frame.kinds, dtype="U12")[face[owner]])
+    kind = np.array(frame.kinds, dtype="U12")[face[owner]]
+    open_space = plan.stream("squares").uniform(0, 1, len(parts)) < SQUARES
+    area = shapely.area(parts)
+    kind[open_space & np.isin(kind, ["old_town", "inner", "terraces", "suburb"]) & (area > 1200) & (area < 15_000)] = "park"
+    return Blocks(shape[owner], parts, face[owner], kind)
 
 
 def _inset(shape: Lines, streets: Streets) -> Lines:
@@ -184,7 +191,7 @@ def _dressed(plan: Plan, shape: Lines, block: Whole, blocks: Blocks) -> Building
     kind = blocks.kind[block]
     use = np.full(len(shape), "other", dtype="U12")
     levels = np.ones(len(shape))
-    tall = np.repeat(rng.uniform(0, 1, len(blocks.shape))[None], 1, axis=0)[0][block]  # blocks were built in one go
+    tall = rng.uniform(0, 1, len(blocks.shape))[block]  # a block was built in one go
     for name in np.unique(kind):
         district, rows = KINDS[str(name)], np.flatnonzero(kind == name)
         uses = np.array(list(district.uses))

@@ -48,7 +48,9 @@ def make_days(plan: Plan, people: People, buildings: Buildings, facilities: Faci
             facility[who] = rows[at[people.home[who]]]
     workers = np.flatnonzero(occupation == 2)
     building[workers] = _workplaces(plan, people.home[workers], buildings, middle, rng)
-    facilities.capacity = _capacities(plan, facilities, buildings, np.bincount(facility[facility >= 0], minlength=len(facilities.place)))
+    facilities.capacity = _capacities(
+        plan, facilities, buildings, np.bincount(facility[facility >= 0], minlength=len(facilities.place))
+    )
     return Days(occupation, facility, building)
 
 

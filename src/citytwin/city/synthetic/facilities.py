@@ -109,8 +109,18 @@ def claim_blocks(plan: Plan, terrain: Terrain, blocks: Blocks) -> tuple[Whole, W
     return np.array(services, dtype=np.int64), np.array(rows, dtype=np.int64)
 
 
-_DENSITY = {"old_town": 120, "centre": 60, "inner": 150, "terraces": 80, "estate": 120, "suburb": 40, "villas": 20,
-            "industry": 1, "port": 0.5, "park": 0.1}  # fmt: skip  residents per hectare, only to spread facilities
+_DENSITY = {
+    "old_town": 120,
+    "centre": 60,
+    "inner": 150,
+    "terraces": 80,
+    "estate": 120,
+    "suburb": 40,
+    "villas": 20,
+    "industry": 1,
+    "port": 0.5,
+    "park": 0.1,
+}  # fmt: skip  residents per hectare, only to spread facilities
 
 
 def _centres(plan: Plan, terrain: Terrain, service: Service, place: Floats, weight: Floats) -> Floats:
@@ -175,7 +185,9 @@ def settle_facilities(
     for number, row in enumerate(rows):
         building = first.get(number, -1)
         inside.append(building)
-        places.append(middle[building] if building >= 0 else shapely.get_coordinates(blocks.room[row].representative_point())[0])
+        places.append(
+            middle[building] if building >= 0 else shapely.get_coordinates(blocks.room[row].representative_point())[0]
+        )
     for number, service in enumerate(SERVICES):
         left = wanted(plan, service) - int((services == number).sum())
         for centre in _centres(plan, terrain, service, middle, homes)[: max(left, 0)]:
@@ -191,7 +203,9 @@ def settle_facilities(
     return Facilities(np.array(service_rows), np.array(places).reshape(-1, 2), building, _named(service_rows, where))
 
 
-def _nearest(centre: Floats, middle: Floats, use: npt.NDArray[np.str_], uses: tuple[str, ...], taken: npt.NDArray[np.bool_]) -> int:
+def _nearest(
+    centre: Floats, middle: Floats, use: npt.NDArray[np.str_], uses: tuple[str, ...], taken: npt.NDArray[np.bool_]
+) -> int:
     """The nearest free building; each less wanted use counts as 120 m further away."""
     penalty = np.full(len(use), 5e4)
     for rank, name in enumerate(uses):

@@ -110,9 +110,7 @@ def _apart(point: Floats, other: Floats) -> Floats:
     return point if np.hypot(*(point - other)) > 0.5 else point + 0.5
 
 
-def _tree(
-    before: Whole, wanted: Whole, roots: Whole, nodes: Floats
-) -> tuple[Whole, list[int], list[LineString | None]]:
+def _tree(before: Whole, wanted: Whole, roots: Whole, nodes: Floats) -> tuple[Whole, list[int], list[LineString | None]]:
     """The part of a shortest-path forest that reaches `wanted`, only its branchings, ends and roots kept as nodes."""
     used = np.zeros(len(nodes), dtype=bool)
     used[roots] = True
@@ -174,7 +172,9 @@ def make_water(plan: Plan, terrain: Terrain, streets: Streets, buildings: Buildi
     first = len(rows)
     near = cKDTree(place)
     links = [(first + k, first + len(works) + k) for k in range(len(works))]
-    links += [(first + len(works) + k, int(j)) for k, j in enumerate(near.query(extra[len(works) : 2 * len(works)], workers=1)[1])]
+    links += [
+        (first + len(works) + k, int(j)) for k, j in enumerate(near.query(extra[len(works) : 2 * len(works)], workers=1)[1])
+    ]
     links += [(first + 2 * len(works) + k, int(j)) for k, j in enumerate(high)]
     every = np.vstack([place, extra])
     lines = [LineString(every[list(pair)]) for pair in links]

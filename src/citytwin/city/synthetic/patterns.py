@@ -16,7 +16,9 @@ EMPTY: Lines = np.empty(0, dtype=object)
 ALONGSIDE = 0.34  # of a block: a local street nearer to a main road than this, and beside it, is left out
 
 
-def local_streets(face: Polygon, district: District, joins: BaseGeometry, bars: BaseGeometry, rng: np.random.Generator) -> Lines:
+def local_streets(
+    face: Polygon, district: District, joins: BaseGeometry, bars: BaseGeometry, rng: np.random.Generator
+) -> Lines:
     """Street lines inside `face`, noded among each other; they end on the roads `joins` and keep away from `bars`."""
     lines = _organic(face, district, rng) if district.pattern == "organic" else _woven(face, district, rng)
     open_ground = shapely.difference(face, shapely.buffer(bars, MOTORWAY_STRIP)) if not bars.is_empty else face

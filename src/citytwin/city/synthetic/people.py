@@ -20,6 +20,8 @@ AGE_GROUPS = (3408478, 3767660, 3958181, 4697618, 4854360, 4937127, 4742261, 606
               4253476, 5323421, 4202488, 3030733, 1823908, 1897448)  # fmt: skip
 SIZES = {1: 0.42, 2: 0.34, 3: 0.12, 4: 0.09, 5: 0.021, 6: 0.006, 7: 0.003}  # the source ends at 5 and more: 3 % spread by us
 GROWN_UP = 18
+PER_HOUSEHOLD = sum(size * share for size, share in SIZES.items())
+FLAT = 95.0  # m2 of a block of flats for each home in it, stairs and walls included, a rule
 VACANT = 0.03  # share of homes that stand empty, a rule
 
 
@@ -59,8 +61,7 @@ def ages_of(people: int) -> Whole:
 
 def sizes_of(people: int) -> Whole:
     """Sizes of households that together have `people` members."""
-    mean = sum(size * share for size, share in SIZES.items())
-    counts = whole_parts(np.array(list(SIZES.values())), max(1, int(people / mean)))
+    counts = whole_parts(np.array(list(SIZES.values())), max(1, int(people / PER_HOUSEHOLD)))
     sizes = np.repeat(np.array(list(SIZES)), counts)
     rest = people - int(sizes.sum())
     while rest < 0:  # a handful at most, from rounding
@@ -144,6 +145,12 @@ def _settle_ages(
     return ages, children > 0
 
 
+def homes_at_usual_size(buildings: Buildings) -> float:
+    """How many homes there would be if each house were one and each flat of a usual size."""
+    flats = buildings.use == "apartments"
+    return float((buildings.use == "house").sum() + buildings.floor_area[flats].sum() / FLAT)
+
+
 def _homes(buildings: Buildings, households: int) -> Whole:
     """Number of homes in each building: one in a house, and flats by floor area, as many in all as the city needs."""
     house, flats = buildings.use == "house", buildings.use == "apartments"
@@ -152,16 +159,14 @@ def _homes(buildings: Buildings, households: int) -> Whole:
     weight = np.where(flats, buildings.floor_area, 0.0)
     if not flats.any():
         weight = np.where(house, buildings.floor_area, 0.0)
-    missing = need - int(homes.sum())
+    missing = max(need - int(homes.sum()), int(weight[flats].sum() / (1.7 * FLAT)))
     if missing > 0:
         at_least = np.minimum(flats, 1) if missing > flats.sum() else np.zeros(len(homes), dtype=np.int64)
         homes = homes + at_least + whole_parts(weight, missing - int(at_least.sum()))
     return homes
 
 
-def _housed(
-    size: Whole, family: npt.NDArray[np.bool_], homes: Whole, buildings: Buildings, rng: np.random.Generator
-) -> Whole:
+def _housed(size: Whole, family: npt.NDArray[np.bool_], homes: Whole, buildings: Buildings, rng: np.random.Generator) -> Whole:
     """The building of each household; families rather in houses."""
     slots = rng.permutation(np.repeat(np.arange(len(homes)), homes))[: len(size)]
     house = (buildings.use == "house")[slots]

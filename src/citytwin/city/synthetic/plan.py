@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,7 @@ Whole = npt.NDArray[np.int64]
 
 MOST_PEOPLE = 20_000_000
 MOST_DEVICES = 20_000_000
+LEAST_RADIUS = 240.0  # m
 MOST_CELLS = 3_800_000
 CELL_SIZES = (10.0, 15.0, 20.0, 25.0, 30.0, 40.0, 50.0, 75.0, 100.0)
 
@@ -27,7 +28,18 @@ CRS = "EPSG:32627"
 ORIGIN = (500_000.0, 4_983_000.0)  # UTM zone 27N; about 21 degrees west, 45 degrees north
 
 _FIRST = ("Port", "Saint", "New", "Upper", "Great", "Lower")
-_SECOND = ("Avenmere", "Ormsey", "Velden Rae", "Harlowick", "Merrowin", "Tarnhaven", "Calderney", "Wyrmouth", "Ellismar", "Sorrelby")
+_SECOND = (
+    "Avenmere",
+    "Ormsey",
+    "Velden Rae",
+    "Harlowick",
+    "Merrowin",
+    "Tarnhaven",
+    "Calderney",
+    "Wyrmouth",
+    "Ellismar",
+    "Sorrelby",
+)
 
 
 @dataclass(frozen=True)
@@ -35,7 +47,7 @@ class Plan:
     """What is settled before anything is drawn.
 
     radius: about how far the built-up land reaches from the centre (m). inland, along: unit vectors away from the sea
-    and along the coast. bounds: west, south, east, north of the ground in local metres, whole cells.
+    and along the coast, inland within 25 degrees of east, north, west or south as `quarter` is 0, 1, 2 or 3. bounds: west, south, east, north of the ground in local metres, whole cells.
     """
 
     people: int
@@ -47,6 +59,7 @@ class Plan:
     inland: tuple[float, float]
     along: tuple[float, float]
     bounds: tuple[float, float, float, float]
+    quarter: int
     origin: tuple[float, float] = ORIGIN
 
     def stream(self, name: str) -> np.random.Generator:
@@ -73,14 +86,21 @@ def make_plan(people: int, devices: int, seed: int, name: str | None) -> Plan:
     # Gross density of built-up land grows with the size of a town: a rule that gives 2,400 people/km2 at 500 people and
     # 5,400 at 100,000; two thirds of the circle are land that is not sea, river or port.
     density = 5400.0 * (people / 1e5) ** 0.15
-    radius = max(260.0, 1000.0 * math.sqrt(people / density / (0.60 * math.pi)))
+    radius = max(LEAST_RADIUS, 1000.0 * math.sqrt(people / density / (0.60 * math.pi)))
     turn = float(rng.uniform(-0.4, 0.4))
     quarter = int(rng.integers(0, 4))
     angle = quarter * math.pi / 2 + turn
     inland, along = (math.cos(angle), math.sin(angle)), (-math.sin(angle), math.cos(angle))
     bounds, cell_size = _bounds(radius, quarter)
     chosen = f"{_FIRST[int(rng.integers(len(_FIRST)))]} {_SECOND[int(rng.integers(len(_SECOND)))]}"
-    return Plan(people, devices, seed, (name or "").strip() or chosen, radius, cell_size, inland, along, bounds)
+    return Plan(people, devices, seed, (name or "").strip() or chosen, radius, cell_size, inland, along, bounds, quarter)
+
+
+def resized(plan: Plan, factor: float) -> Plan:
+    """The same plan for a city that reaches `factor` times as far."""
+    radius = max(LEAST_RADIUS, plan.radius * factor)
+    bounds, cell_size = _bounds(radius, plan.quarter)
+    return replace(plan, radius=radius, bounds=bounds, cell_size=cell_size)
 
 
 def _check(what: str, value: int, low: int, high: int) -> None:

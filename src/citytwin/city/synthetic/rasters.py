@@ -10,6 +10,7 @@ from rasterio.transform import from_origin
 from citytwin.city.ground import Ground
 from citytwin.city.synthetic.arterials import Frame
 from citytwin.city.synthetic.buildings import Blocks, Buildings
+from citytwin.city.synthetic.countryside import COVERS, Countryside
 from citytwin.city.synthetic.districts import KINDS
 from citytwin.city.synthetic.plan import Floats, Plan
 from citytwin.city.synthetic.streets import Streets
@@ -17,12 +18,15 @@ from citytwin.city.synthetic.terrain import Terrain
 
 import shapely
 
-# Manning roughness: Chow, Open-Channel Hydraulics (1959), table 5-6 (natural streams, flood plains) and asphalt 0.016.
-MEADOW, WATER_BED, ASPHALT = 0.035, 0.028, 0.016
+# Manning roughness: Chow, Open-Channel Hydraulics (1959), table 5-6.
+WATER_BED, ASPHALT = 0.030, 0.016  # clean straight stream 0.030; rough asphalt 0.016
+VERGE = (0.035, 0.05)  # Manning roughness and sealed share of what is left between the pieces of land: high grass
 FINE = 4  # sub-cells along each side of a cell when shares are counted
 
 
-def make_ground(plan: Plan, terrain: Terrain, frame: Frame, streets: Streets, blocks: Blocks, buildings: Buildings) -> Ground:
+def make_ground(
+    plan: Plan, terrain: Terrain, frame: Frame, streets: Streets, blocks: Blocks, country: Countryside, buildings: Buildings
+) -> Ground:
     """All bands of the ground, in local metres moved to the city's place."""
     west, south, east, north = plan.bounds
     width, height = round((east - west) / plan.cell_size), round((north - south) / plan.cell_size)
@@ -36,11 +40,18 @@ def make_ground(plan: Plan, terrain: Terrain, frame: Frame, streets: Streets, bl
     water = _share(plan, shape, [frame.wet])
     roof = _share(plan, shape, list(buildings.shape))
     kinds = sorted(KINDS)
-    district = _paint(plan, shape, [(g, 1 + kinds.index(str(k))) for g, k in zip(blocks.shape, blocks.kind, strict=True)])
-    manning = np.array([MEADOW] + [KINDS[k].manning for k in kinds], dtype=np.float32)[district]
-    sealed = np.array([0.03] + [KINDS[k].impervious for k in kinds], dtype=np.float32)[district]
+    covers = sorted(COVERS)
+    painted = [(g, 1 + len(kinds) + covers.index(str(c))) for g, c in zip(country.shape, country.cover, strict=True)]
+    painted += [(g, 1 + kinds.index(str(k))) for g, k in zip(blocks.shape, blocks.kind, strict=True)]
+    cover = _paint(plan, shape, painted)
+    manning = np.array([VERGE[0]] + [KINDS[k].manning for k in kinds] + [COVERS[c][0] for c in covers], dtype=np.float32)[cover]
+    sealed = np.array([VERGE[1]] + [KINDS[k].impervious for k in kinds] + [COVERS[c][1] for c in covers], dtype=np.float32)[
+        cover
+    ]
     drive = streets.drivable
-    road = _share(plan, shape, list(shapely.buffer(streets.lines[drive], streets.width[drive] / 2, cap_style="flat", quad_segs=2)))
+    road = _share(
+        plan, shape, list(shapely.buffer(streets.lines[drive], streets.width[drive] / 2, cap_style="flat", quad_segs=2))
+    )
     manning = manning * (1 - road) + ASPHALT * road
     sealed = np.clip(np.maximum(sealed * (1 - road) + road, roof), 0, 1)
     manning, sealed = manning * (1 - water) + WATER_BED * water, sealed * (1 - water)
