@@ -66,6 +66,7 @@ describe('raster frames', () => {
     expect(raster.frames).toBe(2);
     expect([...raster.codes.subarray(4)]).toEqual([0, 20, 0, 30]);
     expect(filledShare(raster)).toEqual([0.25, 0.5]);
+    expect(filledShare(raster, 2.5)).toEqual([0, 0.25]);
   });
 
   it('missing codes are refused', () => {

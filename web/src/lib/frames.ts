@@ -108,13 +108,14 @@ export function frameAt(times: readonly number[], seconds: number): { index: num
   return { index, share };
 }
 
-/** Share of cells that hold something, per frame: how the event grows and shrinks. */
-export function filledShare(raster: Raster): number[] {
+/** Share of cells that hold at least `least`, per frame: how the event grows and shrinks. */
+export function filledShare(raster: Raster, least = 0): number[] {
   const size = raster.width * raster.height;
+  const from = Math.max(1, Math.ceil((least - raster.offset) / raster.scale - 1e-6));
   return raster.times.map((_, frame) => {
     let filled = 0;
     const end = (frame + 1) * size;
-    for (let i = frame * size; i < end; i += 1) if (raster.codes[i] !== 0) filled += 1;
+    for (let i = frame * size; i < end; i += 1) if (raster.codes[i]! >= from) filled += 1;
     return filled / size;
   });
 }

@@ -26,6 +26,8 @@ describe('impact figures', () => {
   });
   it('sum a breakdown that came without its total, and show keys nobody foresaw', () => {
     expect(of('buildings').amount).toBe(4);
+    const both = figures({ buildings_exposed: 4, buildings_by_use: { house: 4 } });
+    expect(both.map((f) => [f.key, f.parts.length, f.parts[0]!.title])).toEqual([['buildings_exposed', 1, 'Buildings by use']]);
     expect(of('plume_hours').title).toBe('Plume hours');
   });
 });

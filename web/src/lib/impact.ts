@@ -87,10 +87,11 @@ export function figures(impact: Record<string, unknown>): Figure[] {
     const [total = key, by = 'class'] = key.split('_by_');
     const rows = Object.entries(value).filter(([, v]) => isAmount(v));
     if (rows.length === 0) continue;
-    const owner = out.has(total) ? add(total) : add(key.includes('_by_') ? total : key);
+    const named = [...out.keys()].find((k) => k === total) ?? [...out.keys()].find((k) => k.startsWith(`${total}_`));
+    const owner = add(named ?? (key.includes('_by_') ? total : key));
     owner.parts.push({
       by,
-      title: words(by),
+      title: `${TITLES[total] ?? words(total)} by ${words(by).toLowerCase()}`,
       rows: rows.map(([name, v]) => ({ name, title: PART_TITLES[name] ?? (/^H\d$/.test(name) ? name : words(name)), amount: v as Amount })),
     });
   }

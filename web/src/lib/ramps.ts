@@ -107,13 +107,18 @@ export function niceTicks(low: number, high: number, count: number): number[] {
   return out;
 }
 
-/** A table of 256 RGBA colours indexed by frame code, ready for a texture. Code 0 is transparent. */
+/**
+ * A table of 256 RGBA colours indexed by frame code, ready for a texture. Code 0 is transparent; with `fade`, so is what
+ * lies well below the first tick (a film of rain is not a flood), and low values are a little lighter than high ones.
+ */
 export function codeTable(s: Scale, offset: number, step: number, fade: boolean): Uint8Array {
+  const first = fade && (s.ticks[0] ?? 0) > 0 ? s.ticks[0]! : 0;
   const table = new Uint8Array(256 * 4);
   for (let code = 1; code < 256; code += 1) {
     const value = offset + step * code;
     const [r, g, b] = s.colour(value);
-    const alpha = fade ? 0.72 + 0.26 * s.position(value) : 0.92;
+    const least = first > 0 ? Math.min(1, Math.max(0, (value / first - 0.4) / 0.6)) : 1;
+    const alpha = fade ? least * (0.72 + 0.26 * s.position(value)) : 0.92;
     table.set([r, g, b, Math.round(255 * alpha)], code * 4);
   }
   return table;

@@ -54,6 +54,8 @@ export class PointsLayer implements CustomLayerInterface {
   readonly type = 'custom' as const;
   readonly renderingMode = '2d' as const;
   opacity = 1;
+  /** Below 1 while something else than the measured is shown. */
+  presence = 1;
   edge: [number, number, number] = [0, 0, 0];
   private map: Map | null = null;
   private made: WebGLProgram | null = null;
@@ -130,7 +132,7 @@ export class PointsLayer implements CustomLayerInterface {
 
   /** Diameter in CSS pixels at a zoom. */
   static size(zoom: number): number {
-    return Math.min(15, Math.max(3.2, 3.2 + (zoom - 11) * 1.6));
+    return Math.min(15, Math.max(3.4, 3.4 + (zoom - 11.5) * 1.35));
   }
 
   render(gl: WebGL2RenderingContext, input: CustomRenderMethodInput): void {
@@ -143,7 +145,7 @@ export class PointsLayer implements CustomLayerInterface {
     gl.uniformMatrix4fv(u.at('matrix'), false, relativeMatrix(input, this.map.getZoom(), ...this.origin));
     gl.uniform1f(u.at('size'), size);
     gl.uniform1f(u.at('pixel'), 1 / size);
-    gl.uniform1f(u.at('opacity'), this.opacity);
+    gl.uniform1f(u.at('opacity'), this.opacity * this.presence);
     gl.uniform3fv(u.at('edge'), this.edge);
     gl.disable(gl.DEPTH_TEST);
     gl.enable(gl.BLEND);

@@ -190,7 +190,7 @@ class RunStore {
       try {
         const raster = await api.frames(id, this.column);
         this.rasters = { ...this.rasters, [name]: raster };
-        this.extents = { ...this.extents, [name]: filledShare(raster) };
+        this.extents = { ...this.extents, [name]: filledShare(raster, this.declaration(this.column).steps[0] ?? 0) };
       } catch (error) {
         this.failure = (error as Error).message;
       } finally {
