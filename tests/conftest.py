@@ -18,3 +18,14 @@ def shared() -> Path:
             pytest.fail(f"{SHARED} is not there, and CI needs it")
         pytest.skip("real data (../shared/data) is not beside this clone")
     return SHARED
+
+
+@pytest.fixture(scope="session")
+def made_city(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a small made-up city (2,000 people, 150 devices); do not write into it."""
+    from citytwin.city import write_city
+    from citytwin.city.synthetic import synthesize
+
+    folder = tmp_path_factory.mktemp("cities") / "made"
+    write_city(synthesize(people=2000, devices=150, seed=1), folder)
+    return folder

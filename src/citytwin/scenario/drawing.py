@@ -40,9 +40,11 @@ def draw_map(result: Result, city: City | None, path: Path) -> dict[str, Any] | 
         _draw_city(axes, city)
     colours, norm = _scale(column, shown)
     image = axes.imshow(shown, extent=extent, cmap=colours, norm=norm, interpolation="nearest", zorder=5, alpha=0.9)
-    axes.set(xlim=extent[:2], ylim=extent[2:], aspect="equal", xticks=[], yticks=[])
+    axes.set(xlim=extent[:2], ylim=extent[2:], aspect="equal", xticks=[], yticks=[], xlabel="", ylabel="")
     _scale_bar(axes)
-    figure.colorbar(image, ax=axes, shrink=0.7, label=f"{column['meaning']} ({column['unit']})", spacing="uniform")
+    bar = figure.colorbar(image, ax=axes, shrink=0.7, label=f"{column['meaning']} ({column['unit']})", spacing="uniform")
+    if len(column["steps"]) > 1:
+        bar.set_ticks(column["steps"], labels=[f"{s:g}" for s in column["steps"]])
     figure.savefig(path)
     share = float((~np.ma.getmaskarray(shown)).mean())
     alt = f"Map of the highest {column['title'].lower()} during the run: {share:.1%} of the area shown is affected."
@@ -108,7 +110,7 @@ def draw_bars(impact: dict[str, Any], folder: Path) -> list[dict[str, Any]]:
     for name, value in impact.items():
         if not isinstance(value, dict) or {"low", "median", "high"} <= set(value):
             continue
-        bars = pd.Series({k: middle(v) for k, v in value.items()}, dtype=float).dropna()
+        bars = pd.Series({k: middle(v) for k, v in value.items()}, dtype=float).dropna().drop("none", errors="ignore")
         if bars.empty or not bars.any():
             continue
         figure = Figure(figsize=(3.4, 0.5 + 0.26 * len(bars)), dpi=200, layout="constrained")

@@ -112,23 +112,30 @@ def words(value: Any) -> str:
         return f"{words(value['median'])} ({words(value['low'])} to {words(value['high'])})"
     if abs(value) >= 1e6:
         return f"{value / 1e6:,.1f} million"
+    if abs(value) >= 10_000:
+        value = round(value, 2 - len(str(int(abs(value)))) + 1)
     return f"{value:,.0f}" if abs(value) >= 10 or value == int(value) else f"{value:,.1f}"
+
+
+PLURALS = {"zone": "zones", "facility": "facilities"}
 
 
 def _tables(result: Result) -> list[dict[str, Any]]:
     """The worst rows of zones and facilities, as lists of text."""
     tables = []
-    wanted = {c["name"]: c for c in result.document["columns"] if c["table"] in ("zone", "facility")}
-    for table in ("zone", "facility"):
-        columns = [c for c in wanted.values() if c["table"] == table]
+    for table, plural in PLURALS.items():
+        columns = [c for c in result.document["columns"] if c["table"] == table]
         if table not in result.tables or not columns:
             continue
-        rows = result.table(table).sort_values(columns[0]["name"], ascending=False).head(12)
+        rows = result.table(table)
+        numbers = rows[[c["name"] for c in columns]].astype(float).fillna(0.0)
+        hit = (numbers / numbers.max().replace(0.0, 1.0)).sum(axis=1).sort_values(ascending=False, kind="stable")
+        rows = rows.loc[hit[hit > 0].index[:12]]
         names = rows["name"].fillna("") if "name" in rows else rows["key"]
         labels = [str(n) if n else str(k) for n, k in zip(names, rows["key"], strict=True)]
-        cells = [[_cell(c, value) for c in columns] for value in rows[[c["name"] for c in columns]].to_dict("records")]
+        cells = [[_cell(c, row) for c in columns] for row in rows.to_dict("records")]
         tables.append({
-            "title": f"Hardest hit: {table}s",
+            "title": f"Hardest hit: {plural}",
             "head": [table.capitalize(), *(f"{c['title']}{_unit(c)}" for c in columns)],
             "rows": [[label, *row] for label, row in zip(labels, cells, strict=True)],
         })  # fmt: skip

@@ -221,22 +221,39 @@ def _sum_up_table(table: str, columns: list[Column], city: City, results: list[R
 
 
 def _sum_up_fields(columns: list[Column], results: list[Result], folder: Path) -> None:
-    """Add to `fields.nc` each cell column's peak percentiles and the share of members that pass its legend's first step."""
+    """Add to `fields.nc` each cell column's peak percentiles and the share of members that pass its legend's first step.
+
+    A column whose peak is a column of its own (`water_depth` and `water_depth_peak`) is left to that one.
+    """
+    names = {c.name for c in columns}
     with netCDF4.Dataset(folder / "fields.nc", "a") as file:
         for column in columns:
-            peaks = np.stack([_peak(result, column) for result in results])
-            parts = dict(zip(LEVELS, np.percentile(peaks, list(LEVELS.values()), axis=0), strict=True))
-            if column.steps:
-                parts["probability"] = (peaks >= column.steps[0]).mean(axis=0)
+            if f"{column.name}_peak" in names:
+                continue
+            parts = _parts(column, np.stack([_peak(result, column) for result in results]))
+            base = column.name if column.name.endswith("_peak") else f"{column.name}_peak"
             for part, values in parts.items():
                 variable = file.createVariable(
-                    f"{column.name}_peak_{part}" if not column.name.endswith("_peak") else f"{column.name}_{part}",
-                    "f4", ("y", "x"), zlib=True, complevel=1, fill_value=np.float32(np.nan),
-                )  # fmt: skip
+                    f"{base}_{part}", "f4", ("y", "x"), zlib=True, complevel=1, fill_value=np.float32(np.nan)
+                )
                 variable.units = "1" if part == "probability" else column.unit
                 variable.long_name = f"{column.meaning}: {part} of the peak over {len(results)} members"
                 variable.grid_mapping = "crs"
                 variable[:] = values
+
+
+def _parts(column: Column, peaks: npt.NDArray[np.float32]) -> dict[str, npt.NDArray[np.float64]]:
+    """Percentiles over the members (first axis) of a peak, and the share of members that pass the legend's first step.
+
+    What never happened (NaN) lies beyond all values of a column whose peak is its smallest value, as a time of arrival.
+    """
+    if column.peak == "min":
+        late = np.percentile(np.where(np.isnan(peaks), np.inf, peaks), list(LEVELS.values()), axis=0, method="nearest")
+        return dict(zip(LEVELS, np.where(np.isinf(late), np.nan, late), strict=True))
+    parts = dict(zip(LEVELS, np.percentile(peaks, list(LEVELS.values()), axis=0), strict=True))
+    if column.steps:
+        parts["probability"] = (peaks >= column.steps[0]).mean(axis=0)
+    return parts
 
 
 def _peak(result: Result, column: Column) -> npt.NDArray[np.float32]:
