@@ -120,7 +120,9 @@ class Care:
             self.last = key
             times = self._times(state["road_closed"] == 0, self.roads.speed * (1.0 - slowdown))
             cut_off = self.counted & ~np.isfinite(times)
-            delay = np.where(self.counted & ~cut_off, np.minimum(np.maximum(times - self.usual, 0.0), 1e6), 0.0)
+            delay = np.zeros(len(times))
+            reached = np.flatnonzero(self.counted & ~cut_off)
+            delay[reached] = np.clip(times[reached] - self.usual[reached], 0.0, 1e6)
             state["care_delay"] = np.where(cut_off, np.nan, delay)
             state["care_cut_off"] = cut_off
             self.worst = np.maximum(self.worst, delay)
