@@ -21,10 +21,11 @@ from citytwin.city.synthetic.countryside import make_countryside
 from citytwin.city.synthetic.days import make_days
 from citytwin.city.synthetic.devices import Devices, along, make_devices
 from citytwin.city.synthetic.facilities import build_sites, claim_blocks, settle_facilities
-from citytwin.city.synthetic.networks import make_power, make_water
+from citytwin.city.synthetic.networks import make_power, make_water, pipe_materials
 from citytwin.city.synthetic.people import PER_HOUSEHOLD, homes_at_usual_size, make_people
 from citytwin.city.synthetic.plan import CRS, Floats, Plan, Whole, make_plan, resized
 from citytwin.city.synthetic.rasters import make_ground
+from citytwin.city.synthetic.relating import relate
 from citytwin.city.synthetic.spots import Finder
 from citytwin.city.synthetic.streets import Streets, make_streets
 from citytwin.city.synthetic.terrain import Terrain, make_terrain
@@ -43,7 +44,7 @@ def synthesize(
     site = _fitted(make_plan(people, devices, seed, name), progress)
     plan, terrain, frame, streets, blocks = site.plan, site.terrain, site.frame, site.streets, site.blocks
     buildings = site.buildings
-    country = make_countryside(plan, terrain, frame)
+    country = make_countryside(plan, terrain, frame, blocks)
     facilities = settle_facilities(plan, terrain, blocks, site.services, site.claimed, buildings, frame.names)
     progress(0.4, "people")
     residents, homes = make_people(plan, buildings)
@@ -68,13 +69,13 @@ def synthesize(
     tables["power_bus"]["voltage"] = np.where(np.isin(power.kind, ["plant", "substation"]), 110_000.0, 10_000.0)
     tables["water_node"], tables["pipe"] = assembly.network_tables(plan, water, "n", "node", "diameter")
     tables["water_node"]["elevation"] = np.round(terrain.elevation(*water.place.T), 2)
-    tables["pipe"]["material"] = "polyethylene"
+    tables["pipe"]["material"] = pipe_materials(plan, water)
     stops, tables["stop"] = _stops(plan, streets, frame)
     progress(0.9, "devices")
     finder = Finder(plan, terrain, streets, buildings, facilities, power, water, tables, stops)  # type: ignore[arg-type]
     placed = make_devices(plan, finder.find)
     tables["device"] = assembly.device_table(plan, placed, _zone_of(frame, placed))
-    relations = _relations(tables, placed, power.feeds, water.feeds)
+    relations = relate(plan, tables, placed, facilities, power, water)
     progress(1.0, "done")
     return City(_facts(plan), {k: v for k, v in tables.items() if len(v)}, ground, relations)
 
@@ -132,7 +133,9 @@ def _stops(plan: Plan, streets: Streets, frame: Frame) -> tuple[Floats, gpd.GeoD
     """Bus stops along the main streets."""
     main = np.flatnonzero(np.isin(streets.kind, ["primary", "secondary", "tertiary"]) & ~streets.bridge)
     place, row = along(streets.lines[main], 380.0, streets.width[main] / 2 + 1.0)
-    names = assembly._street_names(plan, streets)[main][row]
+    within = shapely.contains_xy(frame.urban, *place.T)
+    place, row = place[within], row[within]
+    names = assembly.street_names(plan, streets)[main][row]
     rng = plan.stream("stops")
     away = np.hypot(*place.T) / plan.radius
     departures = np.round(rng.uniform(40, 90, len(place)) * np.exp(1.2 * (1 - np.minimum(away, 1.2))))
@@ -150,19 +153,6 @@ def _zone_of(frame: Frame, devices: Devices) -> assembly.Text:
         )
         zone[device] = assembly.keys("z", len(frame.faces))[face]
     return zone
-
-
-def _relations(tables: dict[str, pd.DataFrame], devices: Devices, power: assembly.Text, water: assembly.Text) -> pd.DataFrame:
-    """What observes and feeds what."""
-    building = tables["building"]["key"].to_numpy(dtype=object)
-    bus = tables["power_bus"]["key"].to_numpy(dtype=object)
-    node = tables["water_node"]["key"].to_numpy(dtype=object)
-    rows = assembly.relation_rows
-    return pd.concat([
-        rows("feeds", "power_bus", bus[power], "building", building),
-        rows("feeds", "water_node", node[water], "building", building),
-        rows("observes", "device", tables["device"]["key"].to_numpy(dtype=object), devices.table, devices.key),
-    ], ignore_index=True)  # fmt: skip
 
 
 def _facts(plan: Plan) -> Facts:

@@ -95,17 +95,21 @@ def street_tables(plan: Plan, streets: Streets) -> tuple[gpd.GeoDataFrame, gpd.G
         "lanes": np.array([float(CLASSES[k][0]) for k in streets.kind]),
         "speed": np.array([round(CLASSES[k][1] / 3.6, 3) for k in streets.kind]),
         "oneway": np.zeros(count, dtype=bool), "bridge": streets.bridge, "tunnel": np.zeros(count, dtype=bool),
-        "name": _street_names(plan, streets), "estimated": np.full(count, "", dtype=object),
+        "name": street_names(plan, streets), "estimated": np.full(count, "", dtype=object),
     })  # fmt: skip
     return roads, table(plan, shapely.points(streets.nodes), {"key": node, "signals": streets.signals})
 
 
-def _street_names(plan: Plan, streets: Streets) -> Text:
+ENDINGS: dict[str, tuple[str, ...]] = {
+    "motorway": ("Ringway",), "primary": ("Road", "Avenue"), "secondary": ("Avenue", "Way"), "tertiary": ("Street", "Road"),
+    "footway": ("Walk", "Path"), "residential": ("Street", "Lane", "Close", "Row"), "unclassified": ("Road",),
+}  # fmt: skip
+
+
+def street_names(plan: Plan, streets: Streets) -> Text:
     """Invented street names; edges of a neighbourhood that run on in one direction share one."""
     rng = plan.stream("street names")
     stems = np.array(words(), dtype=object)
-    ends = {"motorway": ("Ringway",), "primary": ("Road", "Avenue"), "secondary": ("Avenue", "Way"), "tertiary": ("Street", "Road"),
-            "footway": ("Walk", "Path"), "residential": ("Street", "Lane", "Close", "Row"), "unclassified": ("Road",)}  # fmt: skip
     first = shapely.get_coordinates(shapely.get_point(streets.lines, 0))
     last = shapely.get_coordinates(shapely.get_point(streets.lines, -1))
     way = np.mod(np.arctan2(*(last - first).T[::-1]), np.pi)
@@ -117,7 +121,7 @@ def _street_names(plan: Plan, streets: Streets) -> Text:
     stem = rng.integers(0, len(stems), int(number.max()) + 1)[number]
     end = rng.integers(0, 12, int(number.max()) + 1)[number]
     return np.array([
-        f"{stems[s]} {ends.get(str(k), ('Street',))[e % len(ends.get(str(k), ('Street',)))]}"
+        f"{stems[s]} {ENDINGS[str(k)][e % len(ENDINGS[str(k)])]}"
         for s, e, k in zip(stem, end, streets.kind, strict=True)
     ], dtype=object)  # fmt: skip
 
@@ -129,7 +133,8 @@ def water_tables(plan: Plan, terrain: Terrain, frame: Frame) -> tuple[gpd.GeoDat
     parts = [p for p in shapely.get_parts(course) if p.geom_type == "LineString"]
     waterways = table(plan, parts, {
         "key": keys("w", len(parts)), "kind": np.full(len(parts), "river", dtype=object),
-        "width": np.full(len(parts), float(np.median(terrain.width))), "name": np.full(len(parts), f"River {_river(plan)}", dtype=object),
+        "width": np.full(len(parts), float(np.median(terrain.width))),
+        "name": np.full(len(parts), f"River {_river(plan)}", dtype=object),
         "estimated": np.full(len(parts), "", dtype=object),
     })  # fmt: skip
     sea = shapely.intersection(terrain.sea, box)
@@ -142,7 +147,8 @@ def water_tables(plan: Plan, terrain: Terrain, frame: Frame) -> tuple[gpd.GeoDat
         kinds += [kind] * len(found)
     names = {"sea": "The Sound", "harbour": "Harbour", "river": f"River {_river(plan)}"}
     return waterways, table(plan, shapes, {
-        "key": keys("s", len(shapes)), "kind": np.array(kinds, dtype=object), "name": np.array([names[k] for k in kinds], dtype=object),
+        "key": keys("s", len(shapes)), "kind": np.array(kinds, dtype=object),
+        "name": np.array([names[k] for k in kinds], dtype=object),
     })  # fmt: skip
 
 
@@ -150,17 +156,18 @@ def _river(plan: Plan) -> str:
     return str(plan.stream("river").choice(["Anwy", "Tessel", "Orrin", "Lavant", "Merrow", "Isbourne", "Calder Wen", "Sele"]))
 
 
+LAND_USE = {"centre": "commercial", "industry": "industrial", "port": "industrial", "park": "park"}
+
+
 def land_table(plan: Plan, blocks: Blocks, country: Countryside) -> gpd.GeoDataFrame:
     """Blocks by what their land is used for, and the land beyond the city."""
-    landuse = {"old_town": "residential", "centre": "commercial", "inner": "residential", "terraces": "residential", "estate": "residential",
-               "suburb": "residential", "villas": "residential", "industry": "industrial", "port": "industrial", "park": "park"}  # fmt: skip
-    shapes = np.concatenate([blocks.shape, country.shape])
-    open_land = [COVERS[str(c)] for c in country.cover]
+    kinds = [str(k) for k in blocks.kind[blocks.first]]
+    shapes = np.concatenate([blocks.shape[blocks.first], country.shape])
+    ground = [(KINDS[k].manning, KINDS[k].impervious) for k in kinds] + [COVERS[str(c)] for c in country.cover]
     return table(plan, shapes, {
         "key": keys("l", len(shapes)),
-        "kind": np.array([landuse[str(k)] for k in blocks.kind] + [str(c) for c in country.cover], dtype=object),
-        "manning": np.array([KINDS[str(k)].manning for k in blocks.kind] + [manning for manning, _ in open_land]),
-        "impervious": np.array([KINDS[str(k)].impervious for k in blocks.kind] + [sealed for _, sealed in open_land]),
+        "kind": np.array([LAND_USE.get(k, "residential") for k in kinds] + country.cover.tolist(), dtype=object),
+        "manning": np.array([manning for manning, _ in ground]), "impervious": np.array([sealed for _, sealed in ground]),
     })  # fmt: skip
 
 
@@ -185,7 +192,8 @@ def network_tables(plan: Plan, net: Network, prefix: str, node: str, what: str) 
     """Nodes and lines of the power network (`what` is "voltage") or of the water network ("diameter")."""
     names = keys(prefix, len(net.place))
     lines = table(plan, net.lines, {
-        "key": keys(f"{prefix}l", len(net.lines)), f"from_{node}": names[net.start], f"to_{node}": names[net.end], what: net.size,
+        "key": keys(f"{prefix}l", len(net.lines)), f"from_{node}": names[net.start], f"to_{node}": names[net.end],
+        what: net.size,
     })  # fmt: skip
     return table(plan, shapely.points(net.place), {
         "key": names, "kind": net.kind, "name": np.full(len(names), "", dtype=object),
@@ -202,14 +210,4 @@ def device_table(plan: Plan, devices: Devices, zone: Text) -> gpd.GeoDataFrame:
         name.append(f"{str(kind).replace('_', ' ').capitalize()} {order[kind]}")
     return table(plan, shapely.points(devices.place) if len(key) else [], {
         "key": np.array(key, dtype=object), "kind": devices.kind, "name": np.array(name, dtype=object), "zone": zone,
-    })  # fmt: skip
-
-
-def relation_rows(kind: str, from_table: str, from_key: Text, to_table: Any, to_key: Text) -> pd.DataFrame:
-    """Relations of one kind, one a row."""
-    count = len(from_key)
-    full = np.full(count, to_table, dtype=object) if isinstance(to_table, str) else to_table
-    return plain({
-        "kind": np.full(count, kind, dtype=object), "from_table": np.full(count, from_table, dtype=object), "from_key": from_key,
-        "to_table": full, "to_key": to_key,
     })  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import shapely
-from shapely.geometry import LineString
+from shapely.geometry import LineString, Point
 from shapely.geometry.base import BaseGeometry
 
 from citytwin.city.synthetic.terrain import Terrain
@@ -35,7 +35,7 @@ def _crossing(straight: LineString, centreline: LineString, rim: BaseGeometry, t
     """Where along the river a straight line crosses it once, from rim to rim and not too slanting; None if it does not."""
     ends = shapely.distance(shapely.points(np.asarray(straight.coords)), rim)
     crossing = shapely.intersection(straight, centreline)
-    if crossing.geom_type != "Point" or crossing.is_empty or ends.max() > 0.5:
+    if not isinstance(crossing, Point) or crossing.is_empty or ends.max() > 0.5:
         return None
     row = int(np.argmin(np.hypot(terrain.river[:, 0] - crossing.x, terrain.river[:, 1] - crossing.y)))
     wide = terrain.width[row] + 2 * strip
@@ -52,8 +52,8 @@ def _more(
     found: list[Span] = []
     near = np.flatnonzero((terrain.upstream > 0.08 * terrain.plan.radius) & (terrain.upstream < 2.2 * terrain.plan.radius))
     for row in near[::-1]:
-        at = float(centreline.project(shapely.Point(terrain.river[row])))
-        if any(abs(at - p) < walk for p in places) or not envelope.contains(shapely.Point(terrain.river[row])):
+        at = float(centreline.project(Point(terrain.river[row])))
+        if any(abs(at - p) < walk for p in places) or not envelope.contains(Point(terrain.river[row])):
             continue
         heading = terrain.river[row + 1] - terrain.river[row - 1]
         across = np.array([-heading[1], heading[0]]) / np.hypot(*heading) * (terrain.width[row] / 2 + 2.5 * strip)

@@ -21,13 +21,15 @@ STOREY = {"house": 2.9, "apartments": 3.0, "commercial": 3.7, "industrial": 6.5,
 class Blocks:
     """Pieces of land between streets: `shape`, district kind by row of KINDS (`kind`), neighbourhood (`face`), `area` (m2).
 
-    room: a block less its streets and pavements, where buildings may stand.
+    room: a block less its streets and pavements, where buildings may stand; where that falls apart there is a row for each
+    part, and only one of them is the `first` of the block.
     """
 
     shape: Lines
     room: Lines
     face: Whole
     kind: npt.NDArray[np.str_]
+    first: npt.NDArray[np.bool_]
 
     @property
     def area(self) -> Floats:
@@ -83,7 +85,7 @@ def make_blocks(plan: Plan, frame: Frame, streets: Streets) -> Blocks:
     open_space = plan.stream("squares").uniform(0, 1, len(parts)) < SQUARES
     area = shapely.area(parts)
     kind[open_space & np.isin(kind, ["old_town", "inner", "terraces", "suburb"]) & (area > 1200) & (area < 15_000)] = "park"
-    return Blocks(shape[owner], parts, face[owner], kind)
+    return Blocks(shape[owner], parts, face[owner], kind, np.diff(owner, prepend=-1) != 0)
 
 
 def _inset(shape: Lines, streets: Streets) -> Lines:
@@ -112,7 +114,7 @@ CURB = 1.6  # m of pavement beside each street
 def make_buildings(plan: Plan, blocks: Blocks, claimed: npt.NDArray[np.bool_]) -> Buildings:
     """Rows of buildings on all blocks that no facility has claimed."""
     rng = plan.stream("buildings")
-    shapes, owners, lost = [], [], 0
+    shapes, owners = [], []
     names = np.unique(blocks.kind)
     for name in names:
         district = KINDS[str(name)]

@@ -7,9 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 import shapely
-from scipy.spatial import cKDTree
 
 from citytwin import columns
 from citytwin.city.synthetic.people import whole_parts
@@ -39,16 +37,17 @@ class Devices:
 PLACES: dict[str, tuple[str, ...]] = {
     "air_no2": ("main_road",), "air_pm25": ("main_road",), "air_pm10": ("main_road",), "air_o3": ("park", "zone"),
     "air_so2": ("industry", "zone"), "air_co": ("main_road",), "noise": ("main_road",), "emf": ("mast", "zone"),
-    "indoor_co2": ("public_building",), "river_stage": ("river",), "river_discharge": ("river",), "groundwater": ("valley", "zone"),
-    "rain_gauge": ("zone",), "air_temperature": ("zone",), "humidity": ("zone",), "wind_speed": ("zone",), "pressure": ("zone",),
+    "indoor_co2": ("public_building",), "river_stage": ("river",), "river_discharge": ("river",),
+    "groundwater": ("valley", "zone"), "rain_gauge": ("zone",),
+    "air_temperature": ("zone",), "humidity": ("zone",), "wind_speed": ("zone",), "pressure": ("zone",),
     "solar": ("roof",), "sea_wave": ("sea",), "sewer_level": ("street_node",), "sluice_gate": ("pump_site", "river"),
     "water_quality_turbidity": ("water_node",), "water_quality_ph": ("water_node",), "water_meter": ("home",),
     "traffic_intensity": ("drive",), "traffic_speed": ("main_road",), "traffic_occupancy": ("signal_road", "main_road"),
     "crowd_count": ("busy",), "parking_spot": ("kerb",), "parking_garage": ("shop",), "bike_station": ("busy",),
-    "ev_charger": ("kerb",), "bus_position": ("stop", "main_road"), "emergency_vehicle": ("emergency",), "streetlight": ("kerb",),
-    "light_cabinet": ("street_node",), "waste_container": ("kerb",), "feeder_power": ("feeder",), "grid_frequency": ("substation",),
-    "pv_power": ("roof",), "electricity_meter": ("home",), "building_vibration": ("tall",), "soil_moisture": ("park", "zone"),
-    "snow_depth": ("zone",),
+    "ev_charger": ("kerb",), "bus_position": ("stop", "main_road"), "emergency_vehicle": ("emergency",),
+    "streetlight": ("kerb",), "light_cabinet": ("street_node",), "waste_container": ("kerb",), "feeder_power": ("feeder",),
+    "grid_frequency": ("substation",), "pv_power": ("roof",), "electricity_meter": ("home",), "building_vibration": ("tall",),
+    "soil_moisture": ("park", "zone"), "snow_depth": ("zone",),
 }  # fmt: skip
 FIRST = ("river_stage", "rain_gauge", "traffic_intensity", "air_temperature", "sewer_level", "streetlight", "water_meter")
 
@@ -103,13 +102,3 @@ def along(lines: npt.NDArray[np.object_], spacing: float, aside: Floats) -> tupl
     way = way / np.maximum(np.hypot(*way.T), 1e-9)[:, None]
     side = np.where(step % 2, 1.0, -1.0)[:, None] * aside[row][:, None]
     return here + side * np.stack([-way[:, 1], way[:, 0]], axis=1), row
-
-
-def nearest_key(place: Floats, to: Floats, keys: npt.NDArray[np.object_]) -> npt.NDArray[np.object_]:
-    """The key of the thing at `to` that is nearest to each place."""
-    return np.asarray(keys[cKDTree(to).query(place, workers=1)[1]]) if len(place) else np.empty(0, dtype=object)
-
-
-def text(values: npt.ArrayLike) -> pd.Series:  # type: ignore[type-arg]
-    """A column of text."""
-    return pd.Series(np.asarray(values, dtype=object), dtype="str")

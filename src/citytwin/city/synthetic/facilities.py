@@ -87,7 +87,8 @@ def claim_blocks(plan: Plan, terrain: Terrain, blocks: Blocks) -> tuple[Whole, W
     weight = blocks.area * np.array([_DENSITY[str(k)] for k in blocks.kind])
     place = shapely.get_coordinates(shapely.centroid(blocks.room))
     area, free = blocks.area, ~np.isin(blocks.kind, ["park"])
-    services, rows = [], []
+    services: list[int] = []
+    rows: list[int] = []
     most = max(1, int(0.12 * len(area)))
     for number, service in enumerate(SERVICES):
         if not service.area[1]:
@@ -129,19 +130,19 @@ def _centres(plan: Plan, terrain: Terrain, service: Service, place: Floats, weig
     if service.near == "people":
         return spread(place, weight, count, plan.stream(f"centres {service.kind}"))
     if service.near == "low":
-        return terrain.low + plan.stream("pumps").normal(0, 1, (count, 2)) * np.array(terrain.low_size)
+        return np.asarray(terrain.low + plan.stream("pumps").normal(0, 1, (count, 2)) * np.array(terrain.low_size))
     if service.near == "river":
         reach = terrain.river[np.argsort(np.abs(terrain.upstream - 1.3 * plan.radius))[:1]]
-        return np.repeat(reach, count, axis=0)
+        return np.asarray(np.repeat(reach, count, axis=0))
     coastal = distance_to_coast(terrain, *place.T)
-    return place[np.argsort(coastal, kind="stable")[: max(1, count)]]
+    return np.asarray(place[np.argsort(coastal, kind="stable")[:count]])
 
 
 def spread(place: Floats, weight: Floats, count: int, rng: np.random.Generator) -> Floats:
     """`count` centres among weighted places, each in the middle of those nearest to it (Lloyd's k-means, twelve rounds)."""
     share = np.maximum(weight, 0) + 1e-12
     pick = rng.choice(len(place), size=min(count, len(place)), replace=False, p=share / share.sum())
-    centre = place[np.sort(pick)]
+    centre: Floats = place[np.sort(pick)]
     for _ in range(12):
         near = cKDTree(centre).query(place, workers=1)[1]
         total = np.bincount(near, weights=share, minlength=len(centre))
@@ -180,27 +181,25 @@ def settle_facilities(
     middle = buildings.middle
     homes = np.where(np.isin(buildings.use, ["house", "apartments"]), buildings.floor_area, 0.0)
     taken = buildings.site >= 0
-    service_rows, places, inside = list(services), [], []
+    service_rows, places, inside = services.tolist(), [], []
     first = {int(s): int(b) for b, s in reversed(list(enumerate(buildings.site))) if s >= 0}
     for number, row in enumerate(rows):
         building = first.get(number, -1)
         inside.append(building)
-        places.append(
-            middle[building] if building >= 0 else shapely.get_coordinates(blocks.room[row].representative_point())[0]
-        )
+        places.append(middle[building] if building >= 0 else shapely.get_coordinates(blocks.room[row].centroid)[0])
     for number, service in enumerate(SERVICES):
         left = wanted(plan, service) - int((services == number).sum())
         for centre in _centres(plan, terrain, service, middle, homes)[: max(left, 0)]:
-            row = _nearest(centre, middle, buildings.use, service.uses, taken)
-            taken[row] = taken[row] or bool(service.use)
+            at = _nearest(centre, middle, buildings.use, service.uses, taken)
+            taken[at] |= bool(service.use)
             if service.use:
-                buildings.use[row] = service.use
+                buildings.use[at] = service.use
             service_rows.append(number)
-            inside.append(row)
-            places.append(middle[row])
-    building = np.array(inside, dtype=np.int64)
-    where = [names[f] for f in np.where(building >= 0, buildings.face[building], 0)]
-    return Facilities(np.array(service_rows), np.array(places).reshape(-1, 2), building, _named(service_rows, where))
+            inside.append(at)
+            places.append(middle[at])
+    within = np.array(inside, dtype=np.int64)
+    where = [names[f] for f in np.where(within >= 0, buildings.face[within], 0)]
+    return Facilities(np.array(service_rows), np.array(places).reshape(-1, 2), within, _named(service_rows, where))
 
 
 def _nearest(

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import shapely
 from scipy.sparse import coo_array, csr_array
 from scipy.sparse.csgraph import connected_components, dijkstra, minimum_spanning_tree
 from scipy.spatial import cKDTree
@@ -29,8 +28,9 @@ DIAMETER = {"primary": 0.4, "secondary": 0.3, "tertiary": 0.2, "residential": 0.
 
 @dataclass
 class Network:
-    """Nodes (`place`, `kind`, `facility` row or -1) and `lines` from node `start` to node `end`; `feeds`: node of each building.
+    """Nodes (`place`, `kind`, `facility` row or -1) and `lines` from node `start` to node `end`.
 
+    feeds: the node that supplies each building.
     size: voltage of each line (V) in a power network, inner diameter of each pipe (m) in a water network.
     """
 
@@ -182,7 +182,8 @@ def make_water(plan: Plan, terrain: Terrain, streets: Streets, buildings: Buildi
     start = np.concatenate([number[streets.start[use]], [a for a, _ in links]]).astype(np.int64)
     end = np.concatenate([number[streets.end[use]], [b for _, b in links]]).astype(np.int64)
     return Network(
-        every, np.array(["junction"] * len(rows) + kind), np.concatenate([np.full(len(rows), -1), works, works, np.full(len(high), -1)]),
+        every, np.array(["junction"] * len(rows) + kind),
+        np.concatenate([np.full(len(rows), -1), works, works, np.full(len(high), -1)]),
         np.concatenate([streets.lines[use], np.array(lines, dtype=object)]), start, end,
         np.concatenate([main, np.full(len(links), 0.6)]), near.query(buildings.middle, workers=1)[1].astype(np.int64),
     )  # fmt: skip
@@ -200,6 +201,9 @@ def _high_places(plan: Plan, place: Floats, height: Floats) -> Whole:
     return np.array(chosen, dtype=np.int64)
 
 
-def length_of(lines: npt.NDArray[np.object_]) -> Floats:
-    """Lengths of lines (m)."""
-    return np.asarray(shapely.length(lines))
+def pipe_materials(plan: Plan, net: Network) -> npt.NDArray[np.str_]:
+    """What each pipe is made of: the older, the nearer to the centre; trunk mains are of steel."""
+    rng = plan.stream("pipes")
+    away = np.hypot(*net.place[net.start].T) / plan.radius + rng.normal(0, 0.13, len(net.start))
+    by_age = np.select([away < 0.34, away < 0.6, away < 0.75], ["cast_iron", "ductile_iron", "pvc"], "polyethylene")
+    return np.where(net.size > 0.5, "steel", by_age)

@@ -66,7 +66,7 @@ def _woven(face: Polygon, district: District, rng: np.random.Generator) -> Lines
         waved = waved + 0.5 * np.sin(steps[None] / max(district.block) * 3.7 + rng.uniform(0, 6.3, (count, 1)))
         side = offsets[:, None] + swing * spacing * waved
         points = centre + steps[None, :, None] * axis + side[..., None] * across
-        lines.append(shapely.linestrings(points))
+        lines.append(np.asarray(shapely.linestrings(points)))
     return np.concatenate(lines)
 
 

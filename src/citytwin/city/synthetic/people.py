@@ -44,11 +44,12 @@ class People:
 def whole_parts(weight: Floats, total: int) -> Whole:
     """`total` shared out by `weight` in whole parts that add up, by largest remainder."""
     weight = np.asarray(weight, dtype=float)
-    exact = weight / max(weight.sum(), 1e-300) * total
-    parts = np.floor(exact).astype(np.int64)
+    weight = weight if weight.sum() > 0 else np.ones(len(weight))
+    exact = weight / weight.sum() * total
+    parts: Whole = np.floor(exact).astype(np.int64)
     rest = int(total - parts.sum())
     if rest > 0:
-        parts[np.argsort(-(exact - parts), kind="stable")[np.arange(rest) % len(parts)]] += 1
+        parts[np.argsort(-(exact - parts), kind="stable")[:rest]] += 1
     return parts
 
 
@@ -155,14 +156,14 @@ def _homes(buildings: Buildings, households: int) -> Whole:
     """Number of homes in each building: one in a house, and flats by floor area, as many in all as the city needs."""
     house, flats = buildings.use == "house", buildings.use == "apartments"
     need = int(np.ceil(households * (1 + VACANT)))
-    homes = house.astype(np.int64)
+    homes: Whole = house.astype(np.int64)
     weight = np.where(flats, buildings.floor_area, 0.0)
-    if not flats.any():
-        weight = np.where(house, buildings.floor_area, 0.0)
-    missing = max(need - int(homes.sum()), int(weight[flats].sum() / (1.7 * FLAT)))
+    missing = max(need - int(homes.sum()), int(weight.sum() / (1.7 * FLAT)))
+    if missing > weight.sum() / (0.6 * FLAT):  # more than fit: some houses have two homes
+        weight = np.where(house, buildings.floor_area, weight)
     if missing > 0:
         at_least = np.minimum(flats, 1) if missing > flats.sum() else np.zeros(len(homes), dtype=np.int64)
-        homes = homes + at_least + whole_parts(weight, missing - int(at_least.sum()))
+        homes += at_least + whole_parts(weight, missing - int(at_least.sum()))
     return homes
 
 

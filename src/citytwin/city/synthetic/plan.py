@@ -47,7 +47,8 @@ class Plan:
     """What is settled before anything is drawn.
 
     radius: about how far the built-up land reaches from the centre (m). inland, along: unit vectors away from the sea
-    and along the coast, inland within 25 degrees of east, north, west or south as `quarter` is 0, 1, 2 or 3. bounds: west, south, east, north of the ground in local metres, whole cells.
+    and along the coast; inland is within 25 degrees of east, north, west or south as `quarter` is 0, 1, 2 or 3.
+    bounds: west, south, east, north of the ground in local metres, whole cells.
     """
 
     people: int

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+import shapely
 from rasterio.features import rasterize
 from rasterio.transform import from_origin
 
@@ -15,8 +16,6 @@ from citytwin.city.synthetic.districts import KINDS
 from citytwin.city.synthetic.plan import Floats, Plan
 from citytwin.city.synthetic.streets import Streets
 from citytwin.city.synthetic.terrain import Terrain
-
-import shapely
 
 # Manning roughness: Chow, Open-Channel Hydraulics (1959), table 5-6.
 WATER_BED, ASPHALT = 0.030, 0.016  # clean straight stream 0.030; rough asphalt 0.016
@@ -42,7 +41,9 @@ def make_ground(
     kinds = sorted(KINDS)
     covers = sorted(COVERS)
     painted = [(g, 1 + len(kinds) + covers.index(str(c))) for g, c in zip(country.shape, country.cover, strict=True)]
-    painted += [(g, 1 + kinds.index(str(k))) for g, k in zip(blocks.shape, blocks.kind, strict=True)]
+    painted += [
+        (g, 1 + kinds.index(str(k))) for g, k in zip(blocks.shape[blocks.first], blocks.kind[blocks.first], strict=True)
+    ]
     cover = _paint(plan, shape, painted)
     manning = np.array([VERGE[0]] + [KINDS[k].manning for k in kinds] + [COVERS[c][0] for c in covers], dtype=np.float32)[cover]
     sealed = np.array([VERGE[1]] + [KINDS[k].impervious for k in kinds] + [COVERS[c][1] for c in covers], dtype=np.float32)[
@@ -68,7 +69,7 @@ def _share(plan: Plan, shape: tuple[int, int], shapes: list[object]) -> npt.NDAr
     size = plan.cell_size / fine
     out = np.zeros((shape[0] * fine, shape[1] * fine), dtype=np.uint8)
     rasterize(((s, 1) for s in shapes), out=out, transform=from_origin(plan.bounds[0], plan.bounds[3], size, size))
-    return out.reshape(shape[0], fine, shape[1], fine).mean(axis=(1, 3), dtype=np.float32)
+    return np.asarray(out.reshape(shape[0], fine, shape[1], fine).mean(axis=(1, 3), dtype=np.float32))
 
 
 def _paint(plan: Plan, shape: tuple[int, int], shapes: list[tuple[object, int]]) -> npt.NDArray[np.uint8]:

@@ -31,10 +31,13 @@ class Finder:
         self.find: Callable[[str], Spots] = cache(self._find)
 
     def _find(self, name: str) -> Spots:
-        return getattr(self, f"_{name}")()  # type: ignore[no-any-return]
+        found: Spots = getattr(self, f"_{name}")()
+        west, south, east, north = self.plan.bounds
+        inside = ((found.place > [west, south]) & (found.place < [east, north])).all(axis=1)
+        return Spots(found.place[inside], found.table, found.keys[inside])
 
     def _keys(self, table: str) -> npt.NDArray[np.object_]:
-        return self.tables[table]["key"].to_numpy(dtype=object)
+        return np.asarray(self.tables[table]["key"].to_numpy(dtype=object))
 
     def _beside(self, use: npt.NDArray[np.bool_], spacing: float) -> Spots:
         rows = np.flatnonzero(use)
@@ -124,10 +127,8 @@ class Finder:
     def _sea(self) -> Spots:
         n, t = np.meshgrid(np.linspace(0.1, 0.35, 3) * self.plan.radius, np.linspace(-0.8, 0.8, 9) * self.plan.radius)
         place = self.plan.place(self.terrain.coast(t.ravel()) - n.ravel(), t.ravel())
-        west, south, east, north = self.plan.bounds
-        inside = (place > [west, south]).all(axis=1) & (place < [east, north]).all(axis=1)
         sea = self.tables["water"].query("kind == 'sea'")["key"].to_numpy(dtype=object)
-        return Spots(place[inside], "water", np.repeat(sea[:1], inside.sum()))
+        return Spots(place, "water", np.repeat(sea[:1], len(place)))
 
     def _scattered(self, kind: str | None) -> Spots:
         zones = self.tables["zone"]

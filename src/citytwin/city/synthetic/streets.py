@@ -28,7 +28,10 @@ RANK = {name: rank for rank, name in enumerate(CLASSES)}
 
 @dataclass
 class Streets:
-    """Edges (`lines`, `kind`, `bridge`) between `nodes` (k, 2): `start` and `end` are rows of nodes. face: -1 for main roads."""
+    """Edges (`lines`, `kind`, `bridge`) between `nodes` (k, 2): `start` and `end` are rows of nodes.
+
+    face: row of the neighbourhood, -1 for main roads. signals: which nodes have traffic lights.
+    """
 
     lines: Lines
     kind: npt.NDArray[np.str_]

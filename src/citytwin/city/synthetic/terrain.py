@@ -30,6 +30,7 @@ class Waves:
     weight: Floats
 
     def __call__(self, x: Floats, y: Floats) -> Floats:
+        """The field at points x, y."""
         total = np.zeros(np.broadcast(x, y).shape)
         for kx, ky, phase, weight in zip(self.kx, self.ky, self.phase, self.weight, strict=True):
             total += weight * np.sin(kx * x + ky * y + phase)
@@ -99,13 +100,18 @@ class Terrain:
         distance, at = self.tree.query(np.stack([x, y], axis=-1), workers=1)
         upstream, half = self.upstream[at], self.width[at] / 2
         dry = np.maximum(distance - half, 0.0)
-        land = self._land(x, y, from_coast, dry, upstream)
+        land = self._land(x, y, from_coast, dry, self._valley_floor(n))
         sea = -np.minimum(0.6 + 0.012 * np.maximum(-from_coast, 0.0), 25.0)
         ground = np.where(from_coast > 0, land, sea)
         bed = self.bed(upstream)
         side = np.clip((distance - 0.7 * half) / (0.3 * half), 0.0, 1.0)  # the bed is flat, its sides slope up to the banks
         channel = bed + side * (np.maximum(ground, bed) - bed)
         return np.where(distance < half, np.minimum(channel, ground), ground)
+
+    def _valley_floor(self, n: Floats) -> Floats:
+        """Metres of river from the mouth to where it passes `n` metres inland; smooth over the whole land, as n is."""
+        inland = self.plan.axes(*self.river.T)[0]
+        return np.asarray(np.interp(n, inland[::-1], self.upstream[::-1]))
 
     def _land(self, x: Floats, y: Floats, from_coast: Floats, dry: Floats, upstream: Floats) -> Floats:
         radius, valley = self.plan.radius, self.valley
