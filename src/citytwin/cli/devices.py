@@ -56,24 +56,25 @@ def simulate(
 @devices.command()
 @click.argument("city", type=click.Path(path_type=Path))
 @click.option("--mqtt-port", type=click.IntRange(0, 65535), default=1883, show_default=True, help="0 takes any free port.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address for devices; anybody who reaches it may publish.")
 @click.option("--seconds", type=float, help="Stop after so long; without it only Ctrl-C ends it.")
-def listen(city: Path, mqtt_port: int, seconds: float | None) -> None:
+def listen(city: Path, mqtt_port: int, host: str, seconds: float | None) -> None:
     """Keep the twin of CITY, without the page: take what devices publish into its history.
 
     Prints one line of JSON when it is ready: {"mqtt_port": 1883, "pid": 4711}.
     """
     twin = Twin.open(city)
     with asyncio.Runner(loop_factory=_fast_loop()) as runner:
-        runner.run(_listen(twin, mqtt_port, seconds))
+        runner.run(_listen(twin, mqtt_port, host, seconds))
     counts = {reason: n for reason, n in twin.quality()["counts"].items() if n}
     say("readings: " + (", ".join(f"{n} {reason.replace('_', ' ')}" for reason, n in counts.items()) or "none"))
 
 
-async def _listen(twin: Twin, mqtt_port: int, seconds: float | None) -> None:
+async def _listen(twin: Twin, mqtt_port: int, host: str, seconds: float | None) -> None:
     ended = asyncio.Event()
     for sign in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(sign, ended.set)
-    await twin.start(mqtt_port)
+    await twin.start(mqtt_port, host)
     print(json.dumps({"mqtt_port": twin.mqtt_port, "pid": os.getpid()}), flush=True)
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(seconds):
