@@ -55,20 +55,22 @@ def _numbers(text: str | None, count: int, where: str, hint: str) -> tuple[float
 @click.option("--bbox", callback=_box, metavar="W,S,E,N", help="Only what lies in this box, in degrees.")
 @click.option("--name", default="", help="What people call the city; the folder's name if not given.")
 @click.option("--crs", type=int, metavar="EPSG", help="Metric coordinate system; the local UTM zone if not given.")
+@click.option("--licence", "licences", multiple=True, metavar="FILENAME=TEXT", help="The licence of a source, for the record.")
 @click.option("--household", type=float, help="Residents of a home, where no population is given.")
 @click.option("--ages", callback=_ages, metavar="UNDER15,OVER64", help="Shares of residents, as in 0.15,0.21.")
 @replace_option
 @show.json_option
 def build(
-    out: Path, osm: Path, dem: tuple[Path, ...], assets: tuple[str, ...], maps: tuple[str, ...], name: str, replace: bool,
-    as_json: bool, **given: Any,
+    out: Path, osm: Path, dem: tuple[Path, ...], assets: tuple[str, ...], maps: tuple[str, ...], licences: tuple[str, ...],
+    name: str, replace: bool, as_json: bool, **given: Any,
 ) -> None:  # fmt: skip
     """Build the city folder OUT from files."""
     from citytwin.io.importers.build import Plan, build_city
 
     _refuse_existing(out, replace)
     chosen = {key: value for key, value in given.items() if value is not None}
-    plan = Plan(osm=osm, dem=dem, name=name or out.resolve().name, assets=_assets(assets, maps), **chosen)
+    rights = dict(_pair(text, "--licence", "as in terrain.tif=CC BY 4.0") for text in licences)
+    plan = Plan(osm=osm, dem=dem, name=name or out.resolve().name, assets=_assets(assets, maps), licences=rights, **chosen)
     with show.progress(f"building {out.name}") as told:
         made = build_city(plan, told)
         _write(made, out, replace)
@@ -99,11 +101,16 @@ def _assets(assets: tuple[str, ...], maps: tuple[str, ...]) -> list[Any]:
         )
     found = []
     for number, text in enumerate(assets):
-        table, sign, file = text.partition("=")
-        if not sign or not file:
-            raise InputError(f'"{text}" is not TABLE=FILE', "--assets", "as in device=sensors.csv")
+        table, file = _pair(text, "--assets", "as in device=sensors.csv")
         found.append(Assets(table, Path(file), read_mapping(maps[number]) if number < len(maps) else {}))
     return found
+
+
+def _pair(text: str, where: str, hint: str) -> tuple[str, str]:
+    left, sign, right = text.partition("=")
+    if not left or not sign or not right:
+        raise InputError(f'"{text}" is not two things joined by =', where, hint)
+    return left, right
 
 
 def _tell(folder: Path, as_json: bool) -> None:
@@ -123,3 +130,51 @@ def _tell(folder: Path, as_json: bool) -> None:
 def info(folder: Path, as_json: bool) -> None:
     """Say what the city folder FOLDER holds: what is known, estimated and missing, and where it is from."""
     _tell(folder, as_json)
+
+
+@city.command()
+@click.argument("place")
+@click.argument("out", type=FILE)
+@click.option("--bbox", "box", callback=_box, metavar="W,S,E,N", help="This box, in degrees, instead of the place's own.")
+@click.option("--no-population", is_flag=True, help="Estimate the residents instead of fetching them.")
+@click.option("--keep", type=FILE, help="Keep the fetched files in this folder.")
+@click.option("--cell-size", type=float, default=10.0, show_default=True, help="Side of a ground cell in metres.")
+@replace_option
+@show.json_option
+def fetch(
+    place: str, out: Path, box: tuple[float, float, float, float] | None, no_population: bool, keep: Path | None,
+    cell_size: float, replace: bool, as_json: bool,
+) -> None:  # fmt: skip
+    """Build the city folder OUT of PLACE from public services (needs the internet)."""
+    from tempfile import TemporaryDirectory
+
+    from citytwin.io.importers.build import Plan, build_city
+    from citytwin.io.importers.fetch import fetch_place
+
+    _refuse_existing(out, replace)
+    with TemporaryDirectory(prefix="citytwin-") as folder, show.progress(f"fetching {place}") as told:
+        got = fetch_place(place, keep or Path(folder), box, not no_population, lambda share, words: told(share / 2, words))
+        plan = Plan(
+            got.osm, got.name, got.dem, got.population, cell_size=cell_size, bbox=got.box, licences=got.licences,
+        )  # fmt: skip
+        _write(build_city(plan, lambda share, words: told(0.5 + share / 2, words)), out, replace)
+    _tell(out, as_json)
+
+
+@city.command()
+@click.argument("out", type=FILE)
+@click.option("--people", type=click.IntRange(min=100), default=20_000, show_default=True, help="Inhabitants.")
+@click.option("--devices", type=click.IntRange(min=0), default=1_000, show_default=True, help="Devices that measure or act.")
+@click.option("--seed", type=int, default=1, show_default=True, help="Another seed, another city; the same, the same bytes.")
+@click.option("--name", default="", help="What people call the city.")
+@replace_option
+@show.json_option
+def synthesize(out: Path, people: int, devices: int, seed: int, name: str, replace: bool, as_json: bool) -> None:
+    """Make up the city folder OUT: believable, and the same for the same seed."""
+    from citytwin.city.synthetic import synthesize as make
+
+    _refuse_existing(out, replace)
+    with show.progress(f"making up {out.name}") as told:
+        made = make(people, devices, seed, name or None, told)
+        _write(made, out, replace)
+    _tell(out, as_json)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -27,15 +29,21 @@ def read_table(path: Path, lon: str = "", lat: str = "", crs: str = "") -> pd.Da
     path = Path(path)
     if not path.is_file():
         raise MissingError("no such file", str(path))
+    frame: Any = None
     try:
-        frame: pd.DataFrame = _read(path)
+        frame = _read(path)
     except (TypeError, ValueError, OSError, RuntimeError) as error:  # pyogrio, pyarrow and pandas: not a table they know
         hint = "allowed: .csv, .parquet, .geojson, .gpkg, .shp"
         raise InputError(f"cannot be read: {str(error).splitlines()[0][:160]}", str(path), hint) from error
     if isinstance(frame, gpd.GeoDataFrame) and frame.geometry.notna().any():
         if frame.crs is None and not crs:
             raise InputError("has no coordinate reference system", str(path), "give it one, or say crs=EPSG:... in the mapping")
-        return gpd.GeoDataFrame(frame.set_crs(crs, allow_override=True)) if crs else frame
+        return gpd.GeoDataFrame(frame.set_crs(crs, allow_override=True) if crs else frame)
+    return _placed(pd.DataFrame(frame), path, lon, lat, crs)
+
+
+def _placed(frame: Any, path: Path, lon: str, lat: str, crs: str) -> pd.DataFrame:
+    """`frame` with points made of its columns of coordinates, or as it is where it has none."""
     names = {str(c).strip().casefold(): c for c in frame.columns}
     across = names.get(lon.casefold()) if lon else next((names[n] for n in LON if n in names), None)
     up = names.get(lat.casefold()) if lat else next((names[n] for n in LAT if n in names), None)
@@ -57,7 +65,9 @@ def _read(path: Path) -> Any:
             return gpd.read_parquet(path)
         except ValueError:
             return pd.read_parquet(path)
-    return gpd.read_file(path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of several layers the first is taken
+        return gpd.read_file(path)
 
 
 def read_mapping(text: str) -> dict[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -64,6 +64,7 @@ class Plan:
     crs: int | None = None
     household: float = people.HOUSEHOLD
     ages: tuple[float, float] = (people.UNDER_15, people.OVER_64)
+    licences: Mapping[str, str] = field(default_factory=dict)  # name of a file -> its licence
 
 
 def build_city(plan: Plan, told: Told = lambda share, words: None) -> City:
@@ -86,6 +87,7 @@ def build_city(plan: Plan, told: Told = lambda share, words: None) -> City:
     if len(relations):
         notes.append("relations feeds and serves are estimated: each thing is supplied or served by what is nearest")
     facts.notes[:] = notes
+    facts.sources[:] = [replace(s, licence=plan.licences.get(s.name, s.licence)) for s in facts.sources]
     facts.missing[:] = _missing(tables, ground)
     told(0.9, "writing")
     return City(facts, {name: t for name, t in tables.items() if len(t)}, ground, relations)
@@ -186,6 +188,8 @@ def _tables(
         "power_bus": bus, "power_line": line, "water_node": make_water_nodes(layers["facility"]),
         "zone": make_zones(layers["boundary"], building, extent), "stop": _map_stops(layers["stop"]),
     }  # fmt: skip
+    if not len(building) and not len(graph.road):
+        raise InputError("neither buildings nor roads lie inside the city's extent", str(plan.osm), "look at --bbox")
     return tables, notes + doubts, layers
 
 

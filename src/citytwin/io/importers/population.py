@@ -8,8 +8,10 @@ so that areas and towns whose population OpenStreetMap states have it.
 
 from __future__ import annotations
 
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import geopandas as gpd
 import numpy as np
@@ -33,6 +35,7 @@ COLUMNS = (
     "aantal_inwoners", "insgesamt", "obs_value",
 )  # fmt: skip
 BELIEVED = (0.25, 4.0)  # a stated population this many times the rule's is taken; beyond, the extract cuts the place
+MOST_A_PIXEL = 1e7  # people (or people per km2): more is a nodata value that nobody declared
 Numbers = npt.NDArray[np.float64]
 
 
@@ -54,7 +57,7 @@ def people_from_file(
     """
     if not path.exists():
         raise MissingError("no such file", str(path))
-    if path.suffix.lower() in (".tif", ".tiff", ".asc", ".vrt", ".img"):
+    if path.suffix.lower() in (".tif", ".tiff", ".asc", ".vrt", ".img", ".zip"):
         source, count, owner = _raster(path, building, extent, density)
     else:
         source, count, owner = _table(path, building, extent, column, density)
@@ -115,38 +118,61 @@ def _raster(
     path: Path, building: gpd.GeoDataFrame, extent: shapely.Polygon, density: bool
 ) -> tuple[Numbers, Numbers, npt.NDArray[np.int64]]:
     try:
-        raster = rasterio.open(path)
+        raster = rasterio.open(_inside_zip(path))
     except rasterio.errors.RasterioIOError as error:
         raise InputError("is not a raster that can be read", str(path)) from error
     with raster:
         if raster.crs is None:
             raise InputError("has no coordinate reference system", str(path))
         crs = building.crs.to_wkt()
-        box = rasterio.warp.transform_bounds(crs, raster.crs, *extent.bounds, densify_pts=21)
-        window = rasterio.windows.from_bounds(*box, transform=raster.transform).round_offsets("floor").round_lengths("ceil")
-        try:
-            window = window.intersection(rasterio.windows.Window(0, 0, raster.width, raster.height))
-        except rasterio.errors.WindowError as error:
-            raise InputError("lies elsewhere than the city", str(path)) from error
+        window = _window(raster, crs, extent)
+        if window is None:
+            raise InputError("lies elsewhere than the city", str(path))
         value = raster.read(1, window=window, masked=True).astype(float).filled(0.0)
-        transform = raster.window_transform(window)
-        iy, ix = np.nonzero(value > 0)
-        x, y = transform @ (ix + 0.5, iy + 0.5) if hasattr(transform, "__matmul__") else transform * (ix + 0.5, iy + 0.5)
-        x, y = (np.asarray(v, dtype=float) for v in rasterio.warp.transform(raster.crs, crs, x, y))
-        inside = shapely.contains_xy(extent, x, y)
-        count = value[iy, ix]
-        if density:
-            count = count * _pixel_km2(transform, raster.crs, crs, extent)
-        number = np.full(value.shape, -1, dtype=np.int64)
-        number[iy[inside], ix[inside]] = np.arange(inside.sum())
-        centre = shapely.get_coordinates(shapely.centroid(building.geometry.to_numpy()))
-        bx, by = (np.asarray(v) for v in rasterio.warp.transform(crs, raster.crs, centre[:, 0], centre[:, 1]))
-        inverse = ~transform
-        column = np.floor(inverse.a * bx + inverse.b * by + inverse.c).astype(np.int64)
-        row = np.floor(inverse.d * bx + inverse.e * by + inverse.f).astype(np.int64)
-        valid = (row >= 0) & (column >= 0) & (row < value.shape[0]) & (column < value.shape[1])
-        owner = np.where(valid, number[np.where(valid, row, 0), np.where(valid, column, 0)], -1)
-    return np.column_stack([x, y])[inside], count[inside], owner
+        transform, source = raster.window_transform(window), raster.crs
+    iy, ix = np.nonzero((value > 0) & (value < MOST_A_PIXEL))
+    place = np.column_stack(rasterio.warp.transform(source, crs, *(list(v) for v in rasterio.transform.xy(transform, iy, ix))))
+    inside = shapely.contains_xy(extent, place)
+    count = value[iy, ix] * (_pixel_km2(transform, source, crs, extent) if density else 1.0)
+    number = np.full(value.shape, -1, dtype=np.int64)
+    number[iy[inside], ix[inside]] = np.arange(inside.sum())
+    row, column = _pixels_of(building, transform, source)
+    valid = (row >= 0) & (column >= 0) & (row < value.shape[0]) & (column < value.shape[1])
+    owner = np.where(valid, number[np.where(valid, row, 0), np.where(valid, column, 0)], -1)
+    return place[inside], count[inside], owner
+
+
+def _pixels_of(building: gpd.GeoDataFrame, transform: Any, source: Any) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Row and column of the pixel that holds each building's middle."""
+    centre = shapely.get_coordinates(shapely.centroid(building.geometry.to_numpy()))
+    x, y = (np.asarray(v) for v in rasterio.warp.transform(building.crs.to_wkt(), source, centre[:, 0], centre[:, 1]))
+    inverse = ~transform
+    column = np.floor(inverse.a * x + inverse.b * y + inverse.c).astype(np.int64)
+    return np.floor(inverse.d * x + inverse.e * y + inverse.f).astype(np.int64), column
+
+
+def _window(raster: Any, crs: str, extent: shapely.Polygon) -> rasterio.windows.Window | None:
+    """The whole pixels of `raster` around `extent`, None where they do not meet."""
+    box = rasterio.warp.transform_bounds(crs, raster.crs, *extent.bounds, densify_pts=21)
+    window = rasterio.windows.from_bounds(*box, transform=raster.transform)
+    left, top = max(int(np.floor(window.col_off)), 0), max(int(np.floor(window.row_off)), 0)
+    right = min(int(np.ceil(window.col_off + window.width)), raster.width)
+    bottom = min(int(np.ceil(window.row_off + window.height)), raster.height)
+    return rasterio.windows.Window(left, top, right - left, bottom - top) if left < right and top < bottom else None
+
+
+def _inside_zip(path: Path) -> str:
+    """The name by which GDAL reads the first GeoTIFF in a zip file; any other path as it is."""
+    if path.suffix.lower() != ".zip":
+        return str(path)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            found = [name for name in archive.namelist() if name.lower().endswith((".tif", ".tiff"))]
+    except zipfile.BadZipFile as error:
+        raise InputError("is a damaged zip file", str(path), "fetch the file again") from error
+    if not found:
+        raise InputError("holds no GeoTIFF", str(path))
+    return f"zip://{path.resolve()}!{found[0]}"
 
 
 def _pixel_km2(transform: object, source: object, crs: str, extent: shapely.Polygon) -> float:
