@@ -200,7 +200,8 @@ def test_yaml_text_is_as_good_as_a_document(client):
         ({**FLOOD, "duration": "10 kg"}, "duration", "10 kg"),
         ("name: [", "line 1", "YAML"),
         ("a: &a [1]\nb: [" + "*a, " * 100 + "]", "scenario", "aliases"),
-        ("[" * 3000, "scenario", "not YAML"),
+        ("[" * 3000, "scenario", "nested too deeply"),
+        ("- " * 3000, "scenario", "not YAML"),
         ("", "", "mapping"),
     ],
 )
