@@ -7,9 +7,27 @@ Compiled code is cached beside the source. `NUMBA_DISABLE_JIT=1` runs all of it 
 
 from __future__ import annotations
 
-import functools
+import os
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # threads that wait sleep: on a busy machine spinning costs far more
 
 import numba
 
-kernel = functools.partial(numba.njit, cache=True, error_model="numpy", nogil=True)
-parallel = functools.partial(numba.njit, cache=True, error_model="numpy", nogil=True, parallel=True)
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def kernel(function: Function) -> Function:
+    """`function`, compiled to run on one thread."""
+    return cast(Function, numba.njit(cache=True, error_model="numpy", nogil=True)(function))
+
+
+def parallel(function: Function) -> Function:
+    """`function`, compiled to share its `prange` loops among threads."""
+    return cast(Function, numba.njit(cache=True, error_model="numpy", nogil=True, parallel=True)(function))
+
+
+def use_threads(wanted: int) -> None:
+    """Let what the calling thread runs next use `wanted` threads, at least one and at most as many as there are."""
+    numba.set_num_threads(max(1, min(wanted, numba.config.NUMBA_NUM_THREADS)))

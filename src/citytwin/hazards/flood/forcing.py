@@ -8,10 +8,10 @@ import shapely
 
 from citytwin.city import City, Ground
 from citytwin.errors import InputError, MissingError
-from citytwin.hazards.flood import kernel
+from citytwin.hazards.flood import soil
 from citytwin.hazards.flood.parameters import FloodParameters, Inflow, Rain, Sea, Soil
 from citytwin.hazards.flood.places import cell_at, cells_along, cells_in, line_of, polygon_of
-from citytwin.hazards.flood.series import Series, Steps
+from citytwin.hazards.flood.series import Steps
 from citytwin.hazards.flood.water import I64, LARGEST_STEP, Points, Water
 
 EDGE_CELLS = {
@@ -31,7 +31,9 @@ class Forcing:
             self.rain_share = (water.padded(mask, False) & water.inside).astype(np.float32)
         self.soil, self.drains = params.infiltration, params.drains
         self._prepare_soil(ground)
-        self.inflow = [(_inflow_cells(city, ground, water, i, f"flood.inflow[{n}]"), i.discharge) for n, i in enumerate(params.inflow)]
+        self.inflow = [
+            (_inflow_cells(city, ground, water, i, f"flood.inflow[{n}]"), i.discharge) for n, i in enumerate(params.inflow)
+        ]
         self.seas = [(_sea_cells(city, ground, water, s, f"flood.sea[{n}]"), s.level) for n, s in enumerate(params.sea)]
         for cells, _ in self.seas:
             water.join(cells)
@@ -83,18 +85,18 @@ class Forcing:
         """Rain, infiltration and drains between begin and end, on all cells."""
         water, span = self.water, end - begin
         rain = self.rain.total(begin, end) if self.rain else 0.0
-        soil, drains = _soil_depth(self.soil, begin, end), self.drains * span
+        taken, drains = _soil_depth(self.soil, begin, end), self.drains * span
         green = self.soil.green_ampt if self.soil else None
-        if not (rain or soil or drains or green):
+        if not (rain or taken or drains or green):
             return
         sums = np.zeros((water.first.size, 3))
         cells = (water.bed, water.depth, water.surface)
         first = water.first.reshape(-1)
         share = self.rain_share if self.rain else water.nothing
-        kernel.soak(first, water.width, cells, share, rain, self.pervious, soil, drains, sums, water.deep)
+        soil.soak(first, water.width, cells, share, rain, self.pervious, taken, drains, sums, water.deep)
         if green:
             store = green.suction * green.deficit
-            kernel.soak_green_ampt(first, water.width, cells, self.pervious, green.conductivity, store, self.soaked, span, sums)
+            soil.soak_green_ampt(first, water.width, cells, self.pervious, green.conductivity, store, self.soaked, span, sums)
         fallen, soaked, drained = sums.sum(axis=0) * water.dx**2
         water.account.rain += float(fallen)
         water.account.infiltrated += float(soaked)
@@ -113,7 +115,9 @@ def _soil_depth(soil: Soil | None, begin: float, end: float) -> float:
         return 0.0
     if soil.horton:
         h = soil.horton
-        return float(h.last * (end - begin) + (h.first - h.last) / h.decay * (np.exp(-h.decay * begin) - np.exp(-h.decay * end)))
+        return float(
+            h.last * (end - begin) + (h.first - h.last) / h.decay * (np.exp(-h.decay * begin) - np.exp(-h.decay * end))
+        )
     return float(soil.rate or 0.0) * (end - begin)
 
 
@@ -138,7 +142,7 @@ def _upper_end(city: City, ground: Ground, key: str, where: str) -> tuple[I64, I
         thing = city.table("waterway").iloc[city.row("waterway", key)]
     except MissingError as error:
         raise InputError(error.message, where, error.hint) from error
-    points = shapely.points(shapely.get_coordinates(thing.geometry))
+    points = np.asarray(shapely.points(shapely.get_coordinates(thing.geometry)))
     rows = ground.rows(shapely.get_x(points), shapely.get_y(points))
     level = np.where(rows >= 0, ground.elevation.reshape(-1)[np.maximum(rows, 0)], np.nan)
     on_ground = np.flatnonzero(~np.isnan(level))

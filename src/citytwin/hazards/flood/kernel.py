@@ -14,10 +14,25 @@ A ring of cells that no tile owns surrounds the grid. `surface` and `depth` are 
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 from numba import prange
 
 from citytwin.sim.jit import kernel, parallel
+
+Single = npt.NDArray[np.float32]
+Double = npt.NDArray[np.float64]
+Whole = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
+Number = Any
+"""A float32 inside compiled code; any number when the same functions run as Python."""
+
+Row4 = tuple[Single, Single, Single, Single]
+Faces = tuple[Single, Single, Single, Single]
+Cells = tuple[Single, Double, Double]
+Sides = tuple[bool, bool, bool, bool]
 
 TILE = 32
 CLOSED = np.float32(1e30)
@@ -39,7 +54,7 @@ CUBE_ROOT_BIAS = np.int32(round((127 - 127 / 3) * 2**23))
 
 
 @kernel
-def cube_root(x):
+def cube_root(x: Number) -> Number:
     """Cube root of a positive float32: exponent divided by three, then three steps of Halley's iteration."""
     t = np.int32((np.float32(x).view(np.int32) // np.int32(3)) + CUBE_ROOT_BIAS).view(np.float32)
     for _ in range(3):
@@ -49,7 +64,7 @@ def cube_root(x):
 
 
 @kernel
-def face_flux(fall, depth, q, q_around, roughness, dt, dx):
+def face_flux(fall: Number, depth: Number, q: Number, q_around: Number, roughness: Number, dt: Number, dx: Number) -> Number:
     """Flux (m2/s) over a face at the new time.
 
     fall: surface on the far side minus surface on the near side (m). depth: highest surface minus crest (m, Bates et al.
@@ -61,26 +76,26 @@ def face_flux(fall, depth, q, q_around, roughness, dt, dx):
     wave = np.sqrt(GRAVITY * wet)
     away = min(abs(q) / wet, wave) * dt / dx
     drive = (ONE - away) * q + away * q_around - GRAVITY * wet * dt * fall / dx
-    resistance = GRAVITY * dt * roughness / (wet * wet * cube_root(wet))
-    new = TWO * drive / (ONE + np.sqrt(ONE + np.float32(4.0) * resistance * abs(drive)))
-    most = wet * wave
+    drag = GRAVITY * roughness / (wet * cube_root(wet))
+    new = TWO * drive / (ONE + np.sqrt(ONE + np.float32(4.0) * drag * dt / wet * abs(drive)))
+    most = wet * np.sqrt(max(GRAVITY * wet, (GRAVITY * wet + TWO * GRAVITY * abs(fall)) / (ONE + TWO * drag * dx)))
     new = min(max(new, -most), most)
     return new if depth > FILM else ZERO
 
 
 @kernel
-def outflow_flux(depth, roughness, slope):
-    """Flux (m2/s) over an open edge: normal flow on `slope` (Manning), or a free fall at critical depth if it is negative."""
-    wet = max(depth, FILM)
-    most = wet * np.sqrt(GRAVITY * wet)
-    root = cube_root(wet)
-    normal = wet * root * root * np.sqrt(max(slope, ZERO) / max(roughness, np.float32(1e-12)))
-    new = most if slope < ZERO else min(normal, most)
-    return new if depth > FILM else ZERO
-
-
-@kernel
-def face_row(near, far, crest, rough, q, q_before, q_after, moved, dt, dx):
+def face_row(
+    near: Double,
+    far: Double,
+    crest: Single,
+    rough: Single,
+    q: Single,
+    q_before: Single,
+    q_after: Single,
+    moved: Single,
+    dt: Number,
+    dx: Number,
+) -> None:
     """`moved` over a row of faces, each between `near` and `far` (surfaces, m)."""
     share = dt / dx
     for j in range(moved.size):
@@ -90,14 +105,29 @@ def face_row(near, far, crest, rough, q, q_before, q_after, moved, dt, dx):
 
 
 @kernel
-def face_span(c, n, step, surface, crest, rough, q, moved, dt, dx):
+def face_span(
+    c: int, n: int, step: int, surface: Double, crest: Single, rough: Single, q: Single, moved: Single, dt: Number, dx: Number
+) -> None:
     """`face_row` over the n faces that start at c, between cells c - step and c."""
     face_row(surface[c - step : c - step + n], surface[c : c + n], crest[c : c + n], rough[c : c + n], q[c : c + n],
              q[c - step : c - step + n], q[c + step : c + step + n], moved[c : c + n], dt, dx)  # fmt: skip
 
 
 @kernel
-def tile_faces(first, width, due, dt, dt_west, dt_north, west, north, surface, faces_x, faces_y, dx):
+def tile_faces(
+    first: int,
+    width: int,
+    due: bool,
+    dt: Number,
+    dt_west: Number,
+    dt_north: Number,
+    west: bool,
+    north: bool,
+    surface: Double,
+    faces_x: Faces,
+    faces_y: Faces,
+    dx: Number,
+) -> None:
     """All faces of one tile that are due: west and north faces of its cells. `faces_*`: crest, rough, q, moved."""
     crest, rough, q, moved = faces_x
     if due:
@@ -115,9 +145,21 @@ def tile_faces(first, width, due, dt, dt_west, dt_north, west, north, surface, f
 
 
 @parallel
-def all_faces(tiles, first, across, due, dt, width, surface, faces_x, faces_y, dx):
+def all_faces(
+    tiles: Whole,
+    first: Whole,
+    across: int,
+    due: Flags,
+    dt: Single,
+    width: int,
+    surface: Double,
+    faces_x: Faces,
+    faces_y: Faces,
+    dx: Number,
+) -> None:
     """Faces of all `tiles` that are due. first: index of each tile's first cell; due, dt: by tile with a ring around;
-    across: tiles in a row of those, ring included."""
+    across: tiles in a row of those, ring included.
+    """
     for i in prange(tiles.size):
         t = tiles[i]
         west, north = due[t] or due[t - 1], due[t] or due[t - across]
@@ -126,26 +168,26 @@ def all_faces(tiles, first, across, due, dt, width, surface, faces_x, faces_y, d
 
 
 @kernel
-def leaving(west, east, north, south):
+def leaving(west: Number, east: Number, north: Number, south: Number) -> Number:
     """Depth of water (m) that the four faces of a cell take out of it."""
     return max(-west, ZERO) + max(east, ZERO) + max(-north, ZERO) + max(south, ZERO)
 
 
 @kernel
-def allowed_share(out, depth):
+def allowed_share(out: Number, depth: Number) -> Number:
     """The share of `out` that may leave a cell: less than one where it holds less."""
     part = out / max(np.float32(depth) * KEPT, np.float32(1e-30))
     return ONE / part if part > ONE else ONE
 
 
 @kernel
-def allowed(moved, share_before, share_after):
+def allowed(moved: Number, share_before: Number, share_after: Number) -> Number:
     """What moves over a face when the cell it leaves gives only its share."""
     return moved * (share_before if moved > ZERO else share_after)
 
 
 @kernel
-def share_row(west, east, north, south, depth, share, courant):
+def share_row(west: Single, east: Single, north: Single, south: Single, depth: Double, share: Single, courant: Single) -> None:
     """Allowed shares of a row of cells; `courant`: running maximum of the part of its water that a cell gives in a step."""
     for j in range(share.size):
         out = leaving(west[j], east[j], north[j], south[j])
@@ -155,7 +197,18 @@ def share_row(west, east, north, south, depth, share, courant):
 
 
 @kernel
-def cell_row(moved, share, share_around, bed, depth, surface, q_x, q_y, turn, deep):
+def cell_row(
+    moved: Row4,
+    share: Single,
+    share_around: Row4,
+    bed: Single,
+    depth: Double,
+    surface: Double,
+    q_x: Single,
+    q_y: Single,
+    turn: Number,
+    deep: Single,
+) -> None:
     """New depth, surface and fluxes of a row of cells. turn: dx/dt, makes a flux of what moved. deep: running maximum."""
     west, east, north, south = moved
     share_w, share_e, share_n, share_s = share_around
@@ -173,7 +226,7 @@ def cell_row(moved, share, share_around, bed, depth, surface, q_x, q_y, turn, de
 
 
 @kernel
-def tile_shares(first, width, moved_x, moved_y, depth, share):
+def tile_shares(first: int, width: int, moved_x: Single, moved_y: Single, depth: Double, share: Single) -> Number:
     """Allowed shares of all cells of a tile. Returns the largest part that a cell gives."""
     courant = np.zeros(TILE, np.float32)
     for row in range(TILE):
@@ -185,7 +238,19 @@ def tile_shares(first, width, moved_x, moved_y, depth, share):
 
 
 @kernel
-def tile_cells(first, width, moved_x, moved_y, share, bed, depth, surface, q_x, q_y, turns):
+def tile_cells(
+    first: int,
+    width: int,
+    moved_x: Single,
+    moved_y: Single,
+    share: Single,
+    bed: Single,
+    depth: Double,
+    surface: Double,
+    q_x: Single,
+    q_y: Single,
+    turns: tuple[Number, Number, Number],
+) -> Number:
     """New depths of all cells of a tile and fluxes of its faces. turns: dx/dt inside, west, north. Returns the deepest."""
     turn, turn_west, turn_north = turns
     deep = np.zeros(TILE, np.float32)
@@ -204,7 +269,7 @@ def tile_cells(first, width, moved_x, moved_y, share, bed, depth, surface, q_x, 
 
 
 @kernel
-def rim_cell(i):
+def rim_cell(i: int) -> tuple[int, int]:
     """Row and column in its tile of the i-th of the 4 (TILE - 1) cells on a tile's rim."""
     side, place = i // (TILE - 1), i % (TILE - 1)
     if side == 0:
@@ -217,7 +282,9 @@ def rim_cell(i):
 
 
 @kernel
-def rim_moved(c, row, column, width, sides, moved_x, moved_y):
+def rim_moved(
+    c: int, row: int, column: int, width: int, sides: Sides, moved_x: Single, moved_y: Single
+) -> tuple[Number, Number, Number, Number]:
     """What moves over the west, east, north, south face of a rim cell, counting only faces to due tiles (`sides`)."""
     west = moved_x[c] if column == 0 and sides[0] else ZERO
     east = moved_x[c + 1] if column == TILE - 1 and sides[1] else ZERO
@@ -227,7 +294,7 @@ def rim_moved(c, row, column, width, sides, moved_x, moved_y):
 
 
 @kernel
-def rim_shares(first, width, sides, moved_x, moved_y, depth, share):
+def rim_shares(first: int, width: int, sides: Sides, moved_x: Single, moved_y: Single, depth: Double, share: Single) -> None:
     """Allowed shares of the rim of a tile that is not due beside tiles that are."""
     for i in range(4 * (TILE - 1)):
         row, column = rim_cell(i)
@@ -237,7 +304,20 @@ def rim_shares(first, width, sides, moved_x, moved_y, depth, share):
 
 
 @kernel
-def rim_cells(first, width, sides, moved_x, moved_y, share, bed, depth, surface, q_x, q_y, turns):
+def rim_cells(
+    first: int,
+    width: int,
+    sides: Sides,
+    moved_x: Single,
+    moved_y: Single,
+    share: Single,
+    bed: Single,
+    depth: Double,
+    surface: Double,
+    q_x: Single,
+    q_y: Single,
+    turns: tuple[Number, Number, Number],
+) -> Number:
     """New depths of the rim of a tile that is not due beside tiles that are. Returns the deepest."""
     deep = ZERO
     for i in range(4 * (TILE - 1)):
@@ -257,7 +337,18 @@ def rim_cells(first, width, sides, moved_x, moved_y, share, bed, depth, surface,
 
 
 @parallel
-def all_shares(tiles, first, across, due, width, moved_x, moved_y, depth, share, courant):
+def all_shares(
+    tiles: Whole,
+    first: Whole,
+    across: int,
+    due: Flags,
+    width: int,
+    moved_x: Single,
+    moved_y: Single,
+    depth: Double,
+    share: Single,
+    courant: Single,
+) -> None:
     """Allowed shares of all cells that faces change in this step. courant: by tile, of those that are due."""
     for i in prange(tiles.size):
         t = tiles[i]
@@ -269,7 +360,22 @@ def all_shares(tiles, first, across, due, width, moved_x, moved_y, depth, share,
 
 
 @parallel
-def all_cells(tiles, first, across, due, dt, width, moved_x, moved_y, share, cells, q_x, q_y, deep, dx):
+def all_cells(
+    tiles: Whole,
+    first: Whole,
+    across: int,
+    due: Flags,
+    dt: Single,
+    width: int,
+    moved_x: Single,
+    moved_y: Single,
+    share: Single,
+    cells: Cells,
+    q_x: Single,
+    q_y: Single,
+    deep: Single,
+    dx: Number,
+) -> None:
     """New depths of all cells that faces change in this step. cells: bed, depth, surface. deep: deepest water by tile."""
     bed, depth, surface = cells
     for i in prange(tiles.size):
@@ -281,169 +387,3 @@ def all_cells(tiles, first, across, due, dt, width, moved_x, moved_y, share, cel
             sides = (due[t - 1], due[t + 1], due[t - across], due[t + across])
             new = rim_cells(first[t], width, sides, moved_x, moved_y, share, bed, depth, surface, q_x, q_y, turns)
             deep[t] = max(deep[t], new)
-
-
-@kernel
-def open_edges(edges, slopes, due, dt, cells, roughness, q_x, q_y, dx):
-    """Let water leave over open edges. edges: rows of (cell, face, is it a y-face, sign of outwards, tile).
-
-    Returns the depths of water that left, summed (m).
-    """
-    bed, depth, surface = cells
-    gone = 0.0
-    for i in range(edges.shape[0]):
-        c, face, is_y, sign, t = edges[i]
-        if due[t]:
-            q = outflow_flux(np.float32(depth[c]), roughness[c], slopes[i])
-            out = min(np.float64(q) * np.float64(dt[t] / dx), depth[c])
-            gone += out
-            depth[c] -= out
-            surface[c] = np.float64(bed[c]) + depth[c]
-            if is_y:
-                q_y[face] = np.float32(sign) * q
-            else:
-                q_x[face] = np.float32(sign) * q
-    return gone
-
-
-@kernel
-def point_sources(cells, inflow, levels, pumps, dt, account):
-    """Water that people, rivers and the sea put into or take out of single cells in one step.
-
-    inflow: cells and rates (m/s). levels: cells and surfaces that are held (m). pumps: cells, outlet cells (-1: out of the
-    city) and rates (m/s). account: summed depths (m) of inflow, level inwards, level outwards, pumped out, pumped in all.
-    """
-    bed, depth, surface = cells
-    at, rate = inflow
-    for i in range(at.size):
-        depth[at[i]] += rate[i] * dt
-        surface[at[i]] = np.float64(bed[at[i]]) + depth[at[i]]
-        account[0] += rate[i] * dt
-    held, level = levels
-    for i in range(held.size):
-        c = held[i]
-        new = max(level[i] - np.float64(bed[c]), 0.0)
-        account[1 if new > depth[c] else 2] += abs(new - depth[c])
-        depth[c] = new
-        surface[c] = np.float64(bed[c]) + new
-    source, outlet, wanted = pumps
-    for i in range(source.size):
-        c, to = source[i], outlet[i]
-        taken = min(wanted[i] * dt, depth[c])
-        depth[c] -= taken
-        surface[c] = np.float64(bed[c]) + depth[c]
-        account[4] += taken
-        if to >= 0:
-            depth[to] += taken
-            surface[to] = np.float64(bed[to]) + depth[to]
-        else:
-            account[3] += taken
-
-
-@kernel
-def due_tiles(k, active, level, across, due, chosen):
-    """Mark the tiles that are due in substep k and choose them and those beside them. Returns how many were chosen."""
-    for t in active:
-        due[t] = (k & ((1 << level[t]) - 1)) == 0
-    n = 0
-    for t in active:
-        if due[t] or due[t - 1] or due[t + 1] or due[t - across] or due[t + across]:
-            chosen[n] = t
-            n += 1
-    return n
-
-
-@kernel
-def run_substeps(substeps, fine, tiling, water, edges, sources, account, dx):
-    """Advance by `substeps` times `fine` seconds; the number is a power of two that every tile's step divides.
-
-    tiling: active, level, due, dt, first, deep, courant, across, width. water: cells, crest_x, crest_y, rough_x, rough_y,
-    roughness, q_x, q_y, moved_x, moved_y, share. edges: edges, slopes. sources: inflow, levels, pumps.
-    """
-    active, level, due, dt, first, deep, courant, across, width = tiling
-    cells, crest_x, crest_y, rough_x, rough_y, roughness, q_x, q_y, moved_x, moved_y, share = water
-    chosen = np.empty(active.size, np.int64)
-    for k in range(substeps):
-        point_sources(cells, sources[0], sources[1], sources[2], fine, account)
-        n = due_tiles(k, active, level, across, due, chosen)
-        tiles = chosen[:n]
-        all_faces(tiles, first, across, due, dt, width, cells[2], (crest_x, rough_x, q_x, moved_x),
-                  (crest_y, rough_y, q_y, moved_y), dx)  # fmt: skip
-        all_shares(tiles, first, across, due, width, moved_x, moved_y, cells[1], share, courant)
-        all_cells(tiles, first, across, due, dt, width, moved_x, moved_y, share, cells, q_x, q_y, deep, dx)
-        account[5] += open_edges(edges[0], edges[1], due, dt, cells, roughness, q_x, q_y, dx)
-
-
-@parallel
-def soak(first, width, cells, rain_share, rain, pervious, soil, drains, sums, deep):
-    """Rain, infiltration and drains over one large step, tile by tile; what a cell has not got is not taken.
-
-    rain, soil, drains: depths (m) of the step; soil acts on the pervious share of a cell, drains on the rest.
-    sums: by tile, depths of rain, infiltrated and drained, added up (m).
-    """
-    bed, depth, surface = cells
-    for t in prange(first.size):
-        if first[t] < 0:
-            continue
-        for row in range(TILE):
-            for c in range(first[t] + row * width, first[t] + row * width + TILE):
-                fallen = rain * np.float64(rain_share[c])
-                new = depth[c] + fallen
-                open_share = np.float64(pervious[c]) if pervious.size > 1 else 1.0
-                soaked = min(soil * open_share, new)
-                new -= soaked
-                drained = min(drains * (1.0 - open_share), new)
-                new -= drained
-                depth[c] = new
-                surface[c] = np.float64(bed[c]) + new
-                sums[t, 0] += fallen
-                sums[t, 1] += soaked
-                sums[t, 2] += drained
-                deep[t] = max(deep[t], np.float32(new))
-
-
-@kernel
-def green_ampt(conductivity, store, soaked, dt):
-    """Depth (m) that a soil can take in `dt` after it took `soaked`, at the surface of a pond (Green and Ampt 1911, J. Agr.
-    Sci. 4, 1-24). store: suction head times moisture deficit (m). Newton's iteration on F - S ln(1 + (F - F0)/(F0 + S)) =
-    F0 + K dt, from above, where it converges monotonically.
-    """
-    base = soaked + store
-    x = conductivity * dt + np.sqrt(2.0 * store * conductivity * dt) if store > 0 else conductivity * dt
-    for _ in range(6):
-        value = x - store * np.log(1.0 + x / base) - conductivity * dt if base > 0 else 0.0
-        slope = 1.0 - store / (base + x) if base + x > 0 else 1.0
-        x -= value / max(slope, 1e-12)
-    return max(x, 0.0)
-
-
-@parallel
-def soak_green_ampt(first, width, cells, pervious, conductivity, store, soaked, dt, sums):
-    """Infiltration after Green and Ampt over one large step. soaked: what each cell's soil has taken so far (m)."""
-    bed, depth, surface = cells
-    for t in prange(first.size):
-        if first[t] < 0:
-            continue
-        for row in range(TILE):
-            for c in range(first[t] + row * width, first[t] + row * width + TILE):
-                if depth[c] > 0.0 and pervious[c] > ZERO:
-                    taken = min(green_ampt(conductivity, store, soaked[c], dt) * np.float64(pervious[c]), depth[c])
-                    soaked[c] += taken / np.float64(pervious[c])
-                    depth[c] -= taken
-                    surface[c] = np.float64(bed[c]) + depth[c]
-                    sums[t, 1] += taken
-
-
-@parallel
-def record_peaks(active, first, width, depth, q_x, q_y, depth_peak, hazard_peak, arrival, now, enough):
-    """Keep each cell's largest depth (m), largest depth times speed (m2/s) and first time with `enough` depth (s)."""
-    for i in prange(active.size):
-        start = first[active[i]]
-        for row in range(TILE):
-            for c in range(start + row * width, start + row * width + TILE):
-                h = np.float32(depth[c])
-                x, y = HALF * (q_x[c] + q_x[c + 1]), HALF * (q_y[c] + q_y[c + width])
-                depth_peak[c] = max(depth_peak[c], h)
-                hazard_peak[c] = max(hazard_peak[c], np.sqrt(x * x + y * y))
-                if h >= enough and np.isnan(arrival[c]):
-                    arrival[c] = now

@@ -16,7 +16,8 @@ Rate = Annotated[float, Quantity("m/s"), Field(ge=0, le=1e-2)]
 Line = Annotated[list[LonLat], Field(min_length=2, json_schema_extra={"format": "line"})]
 Polygon = Annotated[list[LonLat], Field(min_length=3, json_schema_extra={"format": "polygon"})]
 Box = Annotated[
-    tuple[float, float, float, float], Field(description="west, south, east, north in degrees", json_schema_extra={"format": "bbox"})
+    tuple[float, float, float, float],
+    Field(description="west, south, east, north in degrees", json_schema_extra={"format": "bbox"}),
 ]
 Side = Literal["north", "east", "south", "west"]
 
@@ -24,7 +25,9 @@ Side = Literal["north", "east", "south", "west"]
 class Rain(Parameters):
     """Rain: an intensity for a duration, or a series of intensities that each hold until the next."""
 
-    intensity: Rate | None = Field(None, description="Intensity, as in 60 mm/h", json_schema_extra={"format": "quantity", "unit": "m/s"})
+    intensity: Rate | None = Field(
+        None, description="Intensity, as in 60 mm/h", json_schema_extra={"format": "quantity", "unit": "m/s"}
+    )
     duration: Seconds = Field(3600.0, description="How long it lasts, as in 1h")
     begin: Seconds = Field(0.0, description="When it begins, after the scenario's start")
     series: RainSteps | None = Field(None, description="Intensities over time, as in {0h: 10 mm/h, 1h: 60 mm/h, 2h: 0 mm/h}")
@@ -86,7 +89,9 @@ class GreenAmpt(Parameters):
 class Soil(Parameters):
     """How fast the pervious share of the ground takes water: exactly one of three laws."""
 
-    rate: Rate | None = Field(None, description="Constant rate, as in 10 mm/h", json_schema_extra={"format": "quantity", "unit": "m/s"})
+    rate: Rate | None = Field(
+        None, description="Constant rate, as in 10 mm/h", json_schema_extra={"format": "quantity", "unit": "m/s"}
+    )
     horton: Horton | None = None
     green_ampt: GreenAmpt | None = None
 
@@ -115,7 +120,9 @@ class FloodParameters(Parameters):
     infiltration: Soil | None = Field(None, description="What the soil takes; nothing if not given")
     drains: Rate = Field(0.0, description="What street drains take from impervious ground, as in 20 mm/h")
     edges: Edges = Field(Edges(), description="What happens at the outer edges of the ground")
-    roughness: float | None = Field(None, gt=0, le=1, description="Manning roughness everywhere (s/m^(1/3)), instead of the ground's")
+    roughness: float | None = Field(
+        None, gt=0, le=1, description="Manning roughness everywhere (s/m^(1/3)), instead of the ground's"
+    )
     buildings: Literal["rough", "obstacles", "ignored"] = Field(
         "rough", description="rough: they slow water down; obstacles: water runs around them; ignored"
     )

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 import shapely
+import shapely.geometry.base
 
 from citytwin.city import City, Ground
 from citytwin.errors import InputError
@@ -37,7 +38,7 @@ def polygon_of(city: City, corners: Sequence[tuple[float, float]]) -> shapely.Po
     return shapely.Polygon(np.column_stack(city.from_lonlat(lon, lat)))
 
 
-def cells_in(ground: Ground, shape: shapely.Geometry) -> npt.NDArray[np.bool_]:
+def cells_in(ground: Ground, shape: shapely.geometry.base.BaseGeometry) -> npt.NDArray[np.bool_]:
     """Mask (height, width) of the cells whose centre lies in `shape`."""
     x, y = ground.centres()
     west, south, east, north = shape.bounds

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import re
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -36,7 +37,7 @@ class Series:
 
     def at(self, time: npt.ArrayLike) -> npt.NDArray[np.float64]:
         """The value at one or more times."""
-        return np.interp(time, self.times, self.values)
+        return np.interp(np.asarray(time, dtype=np.float64), self.times, self.values)
 
     def mean(self, begin: float, end: float) -> float:
         """The mean over begin ... end, exact for the straight lines."""
@@ -57,7 +58,9 @@ class Steps:
     def total(self, begin: float, end: float) -> float:
         """The rate summed over begin ... end."""
         stops = (*self.times[1:], np.inf)
-        return sum(v * max(0.0, min(b, end) - max(a, begin)) for a, b, v in zip(self.times, stops, self.values, strict=True) if v)
+        return sum(
+            v * max(0.0, min(b, end) - max(a, begin)) for a, b, v in zip(self.times, stops, self.values, strict=True) if v
+        )
 
 
 def read_pairs(said: Any, unit: str, folder: Path | None) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -71,7 +74,7 @@ def read_pairs(said: Any, unit: str, folder: Path | None) -> tuple[tuple[float, 
     else:
         pairs = [(units.to(time, "s"), units.to(value, unit)) for time, value in said.items()]
     times, values = zip(*pairs, strict=True)
-    if any(b <= a for a, b in zip(times, times[1:], strict=False)):
+    if any(b <= a for a, b in pairwise(times)):
         raise InputError("the times of a series must rise")
     return times, values
 
@@ -130,7 +133,12 @@ class SeriesOf:
 
     def __get_pydantic_json_schema__(self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         one = {"type": ["string", "number"], "format": "quantity", "unit": self.unit}
-        file = {"type": "object", "properties": {"file": {"type": "string"}}, "required": ["file"], "additionalProperties": False}
+        file = {
+            "type": "object",
+            "properties": {"file": {"type": "string"}},
+            "required": ["file"],
+            "additionalProperties": False,
+        }
         many = {"type": "object", "additionalProperties": one, "description": "times and quantities, as in {0h: ..., 1h: ...}"}
         return {"anyOf": [many, file] if self.steps else [one, many, file], "format": "series", "unit": self.unit}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any, ClassVar
 
 import numpy as np
@@ -51,11 +52,11 @@ SPEC = Spec(
     needs=("cell",),
     optional=("waterway", "water"),
     grade=Grade.VERIFIED,
-    source="Local inertial shallow water: Bates, Horritt and Fewtrell 2010 (J. Hydrol. 387, 33-45); de Almeida, Bates, Freer and "
-    "Souvignet 2012 (Water Resour. Res. 48, W05528); local time steps after Sanders 2008 (J. Hydraul. Res. 46, 466-475)",
-    limits="Water does not carry its momentum around: hydraulic jumps, dam-break fronts and flow faster than critical are not "
-    "resolved (speed is held at critical, so torrents on steep slopes are somewhat too slow and too deep). Sewers are a capacity, "
-    "not a network. What is narrower than a cell (kerbs, culverts, small channels) is not there unless a measure says so.",
+    source="Local inertial shallow water: Bates, Horritt and Fewtrell 2010 (J. Hydrol. 387, 33-45); de Almeida, Bates, Freer "
+    "and Souvignet 2012 (Water Resour. Res. 48, W05528); local time steps after Sanders 2008 (J. Hydraul. Res. 46, 466-475)",
+    limits="Water does not carry its momentum around: hydraulic jumps and dam-break fronts are not resolved, and torrents "
+    "faster than critical are held back. Sewers are a capacity, not a network. What is narrower than a cell (kerbs, culverts, "
+    "small channels) is not there unless a measure says so.",
     interventions=(
         InterventionKind("wall", "Raise a wall", Wall),
         InterventionKind("gate", "Close or open a gate", Gate),
@@ -128,8 +129,10 @@ class Flood:
         area = water.dx**2
         limits = [*DEPTH_STEPS, np.inf]
         by_depth = {
-            f"{low:g}-{high:g} m" if np.isfinite(high) else f"over {low:g} m": float(((peak >= low) & (peak < high)).sum() * area)
-            for low, high in zip(limits, limits[1:], strict=False)
+            f"{low:g}-{high:g} m" if np.isfinite(high) else f"over {low:g} m": float(
+                ((peak >= low) & (peak < high)).sum() * area
+            )
+            for low, high in pairwise(limits)
         }
         return {
             "volume": {

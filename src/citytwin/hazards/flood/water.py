@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import maximum_filter, minimum_filter
 
-from citytwin.hazards.flood import kernel
+from citytwin.hazards.flood import stepping
 from citytwin.hazards.flood.kernel import CLOSED, FILM, GRAVITY, TILE
+from citytwin.sim.jit import use_threads
 
 F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
@@ -25,6 +26,9 @@ FINEST = 5
 WAVE_SHARE = 0.6
 """Largest dt sqrt(g h) / dx. The linear scheme in two dimensions is stable up to 1 / sqrt(2) = 0.707; some is kept for water
 that deepens before the next choice of steps."""
+
+TILES_A_THREAD = 32
+"""Below this number of active tiles for each thread, starting threads costs more than they save."""
 
 DRAIN_SHARE = 2.0 / 3.0
 """Largest part of its water that a cell gives in a step: a wave of friction runs up to 3/2 times as fast as critical flow."""
@@ -112,7 +116,7 @@ class Water:
 
     def cell(self, row: npt.ArrayLike, column: npt.ArrayLike) -> I64:
         """Flat index of the cell at (row, column) of the raster."""
-        return ((np.asarray(row) + 1) * self.width + np.asarray(column) + 1).astype(np.int64)
+        return np.asarray((np.asarray(row) + 1) * self.width + np.asarray(column) + 1, dtype=np.int64)
 
     def _faces(self, step: int) -> tuple[F32, F32]:
         """Crest and mean roughness of the faces between cells c - step and c, as the bare ground has them."""
@@ -136,7 +140,7 @@ class Water:
     def tile_of(self, cell: npt.ArrayLike) -> I64:
         """The tile that holds each cell."""
         row, column = np.divmod(np.asarray(cell), self.width)
-        return (((row - 1) // TILE + 1) * self.across + (column - 1) // TILE + 1).astype(np.int64)
+        return np.asarray(((row - 1) // TILE + 1) * self.across + (column - 1) // TILE + 1, dtype=np.int64)
 
     def _open_edges(self, edges: dict[str, float | None]) -> tuple[I64, F32]:
         """Rows (cell, face, is it a y-face, sign of outwards, tile) and slopes of all faces that water may leave over."""
@@ -163,7 +167,7 @@ class Water:
             self.deep[t] = self._tile(self.depth, t).max()
         self._start_volume = self.volume()
 
-    def _tile(self, flat: npt.NDArray[Any], tile: int) -> npt.NDArray[Any]:
+    def _tile(self, flat: npt.NDArray[Any], tile: Any) -> npt.NDArray[Any]:
         row, column = np.divmod(self.first.flat[tile], self.width)
         return flat.reshape(self.rows, self.width)[row : row + TILE, column : column + TILE]
 
@@ -220,7 +224,8 @@ class Water:
         water = (cells, self.crest_x, self.crest_y, self.rough_x, self.rough_y, self.roughness, self.q_x, self.q_y,
                  self.moved_x, self.moved_y, self.share)  # fmt: skip
         self._sums[:] = 0
-        kernel.run_substeps(self.substeps, self.fine, tiling, water, (self.edges, self.slopes),
+        use_threads(self.active.size // TILES_A_THREAD)
+        stepping.run_substeps(self.substeps, self.fine, tiling, water, self.edges, self.slopes,
                             (points.inflow, points.levels, points.pumps), self._sums, np.float32(self.dx))  # fmt: skip
         self._book()
         if self.active.size:
@@ -230,7 +235,7 @@ class Water:
 
     def record(self, depth_peak: F32, hazard_peak: F32, arrival: F32, now: float, enough: float) -> None:
         """Keep largest depths, largest depth times speed and first times with `enough` water, cell by cell."""
-        kernel.record_peaks(self.active, self.first.reshape(-1), self.width, self.depth, self.q_x, self.q_y, depth_peak,
+        stepping.record_peaks(self.active, self.first.reshape(-1), self.width, self.depth, self.q_x, self.q_y, depth_peak,
                             hazard_peak, arrival, np.float32(now), np.float32(enough))  # fmt: skip
 
     def raise_faces(self, west: I64, north: I64, height: float) -> None:
@@ -264,7 +269,7 @@ class Water:
         a.left += left
 
     def speed(self) -> F32:
-        """Speed of the water (m/s) as a raster: mean of opposite faces' fluxes over depth; 0 where there is no more than a mm."""
+        """Speed of the water (m/s) as a raster: mean of opposite faces' fluxes over depth; 0 below a mm."""
         x = (self.raster(self.q_x) + self.raster(np.roll(self.q_x, -1))) / 2
         y = (self.raster(self.q_y) + self.raster(np.roll(self.q_y, -self.width))) / 2
         depth = self.raster(self.depth)
