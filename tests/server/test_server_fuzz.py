@@ -37,9 +37,7 @@ def test_no_request_breaks_the_server(schema, server, mode):
     for found in schema.get_all_operations():
         operation = found.ok()
 
-        @settings(
-            max_examples=EXAMPLES, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
-        )
+        @BOUNDED
         @given(case=operation.as_strategy(generation_mode=mode))
         def holds(case) -> None:
             nonlocal tried
