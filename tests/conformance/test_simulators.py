@@ -5,8 +5,10 @@ from __future__ import annotations
 import jsonschema_rs
 import laws
 import pytest
+from small_city import small_city
 
-from citytwin.scenario import json_schema
+from citytwin.city import City
+from citytwin.scenario import json_schema, parse, play
 from citytwin.sim import all_simulators, columns_with, order
 
 KINDS = {kind.spec.name: kind for kind in all_simulators()}
@@ -24,6 +26,17 @@ def test_its_declaration_is_whole(kind):
 @pytest.mark.parametrize("law", laws.LAWS, ids=lambda law: law.__name__)
 def test_simulator(kind, law):
     law(kind)
+
+
+def test_all_of_them_play_together_on_a_city_that_has_little_else_than_buildings(tmp_path):
+    city = small_city()
+    bare = City(city.facts, {"building": city.table("building")[["key", "geometry"]]}, city.ground)
+    said = {"name": "Bare", "duration": "10min", "every": "5min", "start": "2026-11-21T18:00:00Z"}
+    hazards = [{"flood": {"rain": {"intensity": "500 mm/h"}}}]
+    result = play(parse({**said, "hazards": hazards, "lifelines": ["power", "water"]}), bare, tmp_path / "run")
+    assert result.impact["buildings_exposed"] >= 0
+    assert result.impact["customers_without_power"] is None
+    assert "road" in result.document["diagnostics"]["access"]["left_out"]
 
 
 def test_the_published_schema_of_scenarios_is_valid_with_all_of_them():

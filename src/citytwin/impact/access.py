@@ -137,6 +137,7 @@ class Access:
             return {"impact": impact, "facilities": "the city has no facilities"}
         return {
             "impact": impact,
+            "parameters": self.params.model_dump(),
             "facilities": len(self.kind),
             "facilities_far_from_roads": int(np.sum(self.near < 0)),
             "facilities_never_connected": int(np.sum((self.near >= 0) & ~self.connected)),

@@ -114,6 +114,7 @@ class Exposure:
         }
         return {
             "impact": impact,
+            "parameters": self.params.model_dump(),
             "people": float(np.sum(self.residents.people)),
             "people_exposed_in_no_zone": float(np.sum(self.residents.people[exposed & (self.zone < 0)])),
             "buildings_by_hazard_class": dict(zip(CLASSES, np.bincount(hazard, minlength=len(CLASSES)).tolist(), strict=True)),

@@ -79,7 +79,7 @@ class Loss:
     )  # fmt: skip
 
     def __init__(self, setup: Setup, state: State) -> None:
-        params = settings(setup, "loss", LossParameters)
+        self.params = params = settings(setup, "loss", LossParameters)
         building = setup.city.table("building")
         self.city = setup.city
         self.use = np.where(text(building, "use") == "", "other", text(building, "use"))
@@ -117,6 +117,7 @@ class Loss:
         }
         return {
             "impact": impact,
+            "parameters": self.params.model_dump(),
             "maximum_damage": self.maximum,
             "value_at_risk": float(np.sum(self.value)),
             "loss_in_no_zone": float(np.sum(loss[self.zone < 0])),

@@ -126,7 +126,7 @@ def _advanced(
         setup = Setup(city, params[spec.name], begin, scenario.duration, streams, own)
         made.append(simulator(spec.name)(setup, now))
     _refuse_idle_interventions(scenario, specs)
-    recorder = Recorder(folder, city, _recorded(specs), begin)
+    recorder = Recorder(folder, city, _recorded(specs, city), begin)
 
     def seen(seconds: float, current: State) -> None:
         recorder(seconds, current)
@@ -148,7 +148,7 @@ def _advanced(
         "members": 1,
         "grade": {s.name: str(s.grade) for s in specs},
         **_summed(made, now, left_out),
-        "columns": [c.describe() for c in _recorded(specs)],
+        "columns": [c.describe() for c in _recorded(specs, city)],
         "tables": tables,
         "limits": {s.name: s.limits for s in specs},
         "provenance": {
@@ -160,8 +160,8 @@ def _advanced(
     }
 
 
-def _recorded(specs: Sequence[Spec]) -> list[Column]:
-    return list({c.name: c for spec in specs for c in spec.writes}.values())
+def _recorded(specs: Sequence[Spec], city: City) -> list[Column]:
+    return list({c.name: c for spec in specs for c in spec.writes if c.table in city}.values())
 
 
 def _defaults(spec: Spec) -> Parameters:

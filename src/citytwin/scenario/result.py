@@ -29,8 +29,8 @@ IMPACT: dict[str, tuple[str, str]] = {
     "facilities_out": ("facilities", "Facilities that cannot work"),
     "facilities_cut_off": ("facilities", "Facilities that cannot be reached"),
     "roads_closed_km": ("km", "Length of roads closed to cars"),
-    "customers_without_power": ("people", "People without power"),
-    "customers_without_water": ("people", "People without tap water"),
+    "customers_without_power": ("customers", "Customers (homes and firms) without power"),
+    "customers_without_water": ("customers", "Customers (homes and firms) without tap water"),
     "care_delay": ("s", "Mean extra travel time to the nearest working hospital"),
 }
 
