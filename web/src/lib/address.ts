@@ -41,11 +41,8 @@ export function decode(hash: string): Address {
     if (at > 0) said.set(pair.slice(0, at), safely(pair.slice(at + 1)));
   }
   const out: Address = {};
-  const map = said.get('map')?.split('/').map(Number);
-  if (map && map.length === 5 && map.every(Number.isFinite)) {
-    const [zoom, lat, lon, bearing, pitch] = map as [number, number, number, number, number];
-    if (Math.abs(lat) <= 90 && Math.abs(lon) <= 180) out.map = { zoom, lat, lon, bearing, pitch };
-  }
+  const map = mapOf(said.get('map') ?? '');
+  if (map) out.map = map;
   const time = Date.parse(said.get('time') ?? '');
   if (Number.isFinite(time)) out.time = time;
   for (const key of ['run', 'against', 'mode', 'column', 'overlay', 'panel'] as const) {
@@ -57,6 +54,13 @@ export function decode(hash: string): Address {
   const layers = layersOf(said.get('layers') ?? '');
   if (Object.keys(layers).length > 0) out.layers = layers;
   return out;
+}
+
+function mapOf(text: string): Address['map'] {
+  const numbers = text.split('/').map(Number);
+  if (numbers.length !== 5 || !numbers.every(Number.isFinite)) return undefined;
+  const [zoom, lat, lon, bearing, pitch] = numbers as [number, number, number, number, number];
+  return Math.abs(lat) <= 90 && Math.abs(lon) <= 180 ? { zoom, lat, lon, bearing, pitch } : undefined;
 }
 
 function layersOf(text: string): Record<string, number> {

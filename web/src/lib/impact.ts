@@ -82,8 +82,8 @@ export function figures(impact: Record<string, unknown>): Figure[] {
   for (const [key, value] of Object.entries(impact)) {
     if (isAmount(value) && !/_by_/.test(key)) add(key).amount = value;
   }
-  for (const [key, value] of Object.entries(impact)) {
-    if (!isRecord(value) || isSpan(value)) continue;
+  const broken = Object.entries(impact).filter((e): e is [string, Record<string, unknown>] => isRecord(e[1]) && !isSpan(e[1]));
+  for (const [key, value] of broken) {
     const [total = key, by = 'class'] = key.split('_by_');
     const rows = Object.entries(value).filter(([, v]) => isAmount(v));
     if (rows.length === 0) continue;

@@ -61,34 +61,30 @@ export function fieldOf(schema: JsonSchema, root: JsonSchema = schema, name = ''
     const description = opened.description ?? only.description;
     return { ...only, title: readable(name || opened.title || only.title), description, example: exampleIn(description), standard: opened.default, required };
   }
-  const field: Field = {
-    kind: 'free',
-    title: readable(name || opened.title || ''),
-    description: opened.description ?? '',
-    unit: opened.unit ?? '',
-    range: rangeText(opened),
-    required,
-    example: exampleIn(opened.description ?? ''),
-    standard: opened.default,
-    options: opened.enum ?? (opened.const !== undefined ? [opened.const] : []),
-    entries: [],
-    item: null,
-    ways: [],
-  };
+  const field = blank(opened, name, required);
   if (depth > 8) return field;
   if (ways.length > 1) return { ...field, kind: 'union', ways: ways.map((s) => fieldOf(s, root, '', required, depth + 1)) };
   return shaped(field, opened, root, depth);
 }
+
+function blank(schema: JsonSchema, name: string, required: boolean): Field {
+  const description = schema.description ?? '';
+  return {
+    kind: 'free', title: readable(name || schema.title || ''), description, unit: schema.unit ?? '', range: rangeText(schema), required,
+    example: exampleIn(description), standard: schema.default, options: schema.enum ?? (schema.const !== undefined ? [schema.const] : []),
+    entries: [], item: null, ways: [],
+  };
+}
+
+const PLAIN: Record<string, FieldKind> = { boolean: 'yes', integer: 'whole', number: 'number', string: 'text' };
 
 function shaped(field: Field, schema: JsonSchema, root: JsonSchema, depth: number): Field {
   const type = Array.isArray(schema.type) ? schema.type.find((t) => t !== 'null') : schema.type;
   if (schema.format === 'quantity') return { ...field, kind: 'quantity' };
   if (schema.format === 'lonlat') return { ...field, kind: 'place' };
   if (field.options.length > 0) return { ...field, kind: 'choice' };
-  if (type === 'boolean') return { ...field, kind: 'yes' };
-  if (type === 'integer') return { ...field, kind: 'whole' };
-  if (type === 'number') return { ...field, kind: 'number' };
-  if (type === 'string') return { ...field, kind: 'text' };
+  const plain = PLAIN[type ?? ''];
+  if (plain) return { ...field, kind: plain };
   if (type === 'array') return listed(field, schema, root, depth);
   if (schema.properties) {
     const must = new Set(schema.required ?? []);
@@ -155,30 +151,26 @@ function exampleIn(description: string): string {
 /** A first value for a field that someone opens: what is required, and quantities that have an example. */
 export function initial(field: Field): unknown {
   if (field.kind === 'quantity') return field.example || written(field);
+  if (field.kind === 'group') return opened(field);
   if (field.kind === 'union' && field.example && field.ways[0]?.kind === 'quantity') return field.example;
-  if (field.standard !== undefined && field.standard !== null && field.kind !== 'group') return structuredClone(field.standard);
-  switch (field.kind) {
-    case 'group':
-      return Object.fromEntries(
-        field.entries.filter((e) => e.field.required || (e.field.kind === 'quantity' && e.field.example)).map((e) => [e.name, initial(e.field)]),
-      );
-    case 'list':
-      return field.item?.kind === 'group' || field.item?.kind === 'union' ? [initial(field.item)] : [];
-    case 'line':
-    case 'area':
-    case 'place':
-      return [];
-    case 'series':
-      return {};
-    case 'yes':
-      return false;
-    case 'choice':
-      return field.options[0];
-    case 'union':
-      return initial(field.ways[0]!);
-    default:
-      return '';
-  }
+  if (field.standard !== undefined && field.standard !== null) return structuredClone(field.standard);
+  return (EMPTY[field.kind] ?? (() => ''))(field);
+}
+
+const EMPTY: Partial<Record<FieldKind, (field: Field) => unknown>> = {
+  list: ({ item }) => (item?.kind === 'group' || item?.kind === 'union' ? [initial(item)] : []),
+  line: () => [],
+  area: () => [],
+  place: () => [],
+  series: () => ({}),
+  yes: () => false,
+  choice: (field) => field.options[0],
+  union: (field) => initial(field.ways[0]!),
+};
+
+function opened(field: Field): unknown {
+  const shown = field.entries.filter(({ field: f }) => f.required || (f.kind === 'quantity' && f.example));
+  return Object.fromEntries(shown.map((e) => [e.name, initial(e.field)]));
 }
 
 function written(field: Field): unknown {

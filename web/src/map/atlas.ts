@@ -89,15 +89,17 @@ export class Atlas {
     this.opacities[group] = opacity;
     if (group === 'devices') this.points.opacity = opacity;
     if (group === 'result') this.field.opacity = opacity;
-    for (const layer of style(dark, this.tiles).layers as Grouped[]) {
-      if (layer.metadata?.group !== group) continue;
-      if (group !== 'overlay') this.map.setLayoutProperty(layer.id, 'visibility', opacity > 0 ? 'visible' : 'none');
-      for (const [name, value] of Object.entries(layer.paint ?? {})) {
-        if (name.endsWith('-opacity') && typeof value === 'number' && layer.id.indexOf('-overlay') < 0)
-          this.map.setPaintProperty(layer.id, name as 'line-opacity', value * opacity);
-      }
-    }
+    const layers = (style(dark, this.tiles).layers as Grouped[]).filter((l) => l.metadata?.group === group);
+    for (const layer of layers) this.fade(layer, group, opacity);
     this.map.triggerRepaint();
+  }
+
+  private fade(layer: Grouped, group: string, opacity: number): void {
+    if (group !== 'overlay') this.map.setLayoutProperty(layer.id, 'visibility', opacity > 0 ? 'visible' : 'none');
+    if (layer.id.endsWith('-overlay')) return; // these follow the marks of the overlay
+    for (const [name, value] of Object.entries(layer.paint ?? {})) {
+      if (name.endsWith('-opacity') && typeof value === 'number') this.map.setPaintProperty(layer.id, name as 'line-opacity', value * opacity);
+    }
   }
 
   setData(name: 'selected' | 'planned', data: FeatureCollection): void {
