@@ -125,7 +125,9 @@ def test_a_coast_has_the_sea_on_its_right(town: Any, tmp_path: Path) -> None:
     assert shapely.contains_xy(water.loc["sea"].geometry, x, y).tolist() == [True, False]
 
 
-@pytest.mark.parametrize(("suffix", "pack"), [(".osm", bytes), (".osm.gz", gzip.compress), (".osm.bz2", bz2.compress), (".x", bytes)])
+@pytest.mark.parametrize(
+    ("suffix", "pack"), [(".osm", bytes), (".osm.gz", gzip.compress), (".osm.bz2", bz2.compress), (".x", bytes)]
+)
 def test_every_form_of_osm_file_gives_the_same_city(town: Any, tmp_path: Path, suffix: str, pack: Callable[..., bytes]) -> None:
     path = tmp_path / f"town{suffix}"
     path.write_bytes(pack(town.text().encode()))
@@ -153,7 +155,7 @@ def test_the_folder_opens_in_duckdb_and_geopandas_and_info_counts_it(
     osm, out = town.write(tmp_path / "town.osm"), tmp_path / "city"
     assert main(["city", "build", str(out), "--osm", str(osm), "--dem", str(slope), "--name", "Town", "--json"]) == 0
     said = json.loads(capsys.readouterr().out)
-    rows = duckdb.sql(f"select count(*) from '{out}/building.parquet'").fetchone()
+    rows = duckdb.connect().execute(f"select count(*) from '{out}/building.parquet'").fetchone()
     assert rows == (14,) == (said["tables"]["building"]["rows"],)
     assert len(gpd.read_parquet(out / "road.parquet")) == said["tables"]["road"]["rows"]
     levels = said["tables"]["building"]["attributes"]["levels"]
@@ -172,7 +174,9 @@ def test_a_city_without_terrain_says_that_it_has_none(town: Any, tmp_path: Path)
     assert any(text.startswith("ground") for text in made.facts.missing)
 
 
-@pytest.mark.parametrize(("lon", "lat", "code"), [(1.5, 42.5, 32631), (-70.6, -33.4, 32719), (179.9, 10, 32660), (10, 86, 32661)])
+@pytest.mark.parametrize(
+    ("lon", "lat", "code"), [(1.5, 42.5, 32631), (-70.6, -33.4, 32719), (179.9, 10, 32660), (10, 86, 32661)]
+)
 def test_the_local_crs_is_the_utm_zone_of_the_place(lon: float, lat: float, code: int) -> None:
     assert local_crs(lon, lat).to_epsg() == code
 

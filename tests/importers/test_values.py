@@ -39,7 +39,9 @@ def test_lanes_that_no_road_has_are_not_believed(text: str, number: float | None
     assert values.lanes(text) == pytest.approx(math.nan if number is None else number, nan_ok=True)
 
 
-@pytest.mark.parametrize(("text", "number"), [("24678", 24678), ("24 678", 24678), ("105'", 105), ("12,000", 12000), ("?", None)])
+@pytest.mark.parametrize(
+    ("text", "number"), [("24678", 24678), ("24 678", 24678), ("105'", 105), ("12,000", 12000), ("?", None)]
+)
 def test_populations_are_whole_numbers_however_grouped(text: str, number: float | None) -> None:
     assert values.people(text) == pytest.approx(math.nan if number is None else number, nan_ok=True)
 

@@ -36,6 +36,7 @@ LICENCES = {
     "population": "GHS-POP R2023A, (c) European Union, CC BY 4.0",
 }
 MOST_KM2 = 2500.0  # of one Overpass question; beyond, an extract is kinder to a free service
+AROUND = 0.01  # degrees of terrain around the box, as the builder wants a margin
 BUSY = (429, 502, 503, 504)
 TRIES = 3
 GHSL_WEST, GHSL_NORTH, GHSL_TILE = -180.0079, 89.0996, 10.0  # degrees: corner of tile R1_C1, side of a tile
@@ -134,11 +135,17 @@ class _Service:
         return path
 
     def terrain(self, box: Box, folder: Path) -> Iterator[Path]:
-        """The terrain tiles of one degree that meet `box`; there are none at sea."""
-        west, south, east, north = (math.floor(v) for v in box)
+        """The terrain tiles of one degree that meet `box` and a little around it; there are none at sea."""
+        pad = (-AROUND, -AROUND, AROUND, AROUND)
+        west, south, east, north = (math.floor(v + p) for v, p in zip(box, pad, strict=True))
         for lat in range(south, north + 1):
             for lon in range(west, east + 1):
-                marks: dict[str, Any] = {"ns": "N" if lat >= 0 else "S", "lat": abs(lat), "ew": "E" if lon >= 0 else "W", "lon": abs(lon)}
+                marks: dict[str, Any] = {
+                    "ns": "N" if lat >= 0 else "S",
+                    "lat": abs(lat),
+                    "ew": "E" if lon >= 0 else "W",
+                    "lon": abs(lon),
+                }
                 url = _address("CITYTWIN_DEM_URL").format(**marks)
                 path = folder / f"terrain_{marks['ns']}{abs(lat):02d}{marks['ew']}{abs(lon):03d}.tif"
                 if self._keep("GET", url, path, optional=True):

@@ -103,9 +103,9 @@ def _service_days(feed: _Feed) -> pd.DataFrame:
     for _, line in calendar.iterrows():
         span = pd.date_range(line["start_date"], line["end_date"])[:HORIZON]
         runs = np.array([line[day] == "1" for day in WEEK] + [False, False])
-        rows.append(pd.DataFrame({"date": span[runs[span.weekday]], "service_id": line["service_id"]}))
+        rows.append(pd.DataFrame({"date": span[runs[span.day_of_week]], "service_id": line["service_id"]}))
     dates = dates.assign(date=pd.to_datetime(dates["date"], format="%Y%m%d", errors="coerce")).dropna(subset=["date"])
-    added = dates[(dates["exception_type"] == "1") & (dates["date"].dt.weekday < 5)] if len(dates) else dates
+    added = dates[(dates["exception_type"] == "1") & (dates["date"].dt.day_of_week < 5)] if len(dates) else dates
     whole: pd.DataFrame = pd.concat([*rows, added[["date", "service_id"]]], ignore_index=True).drop_duplicates()
     gone = dates[dates["exception_type"] == "2"][["date", "service_id"]]
     if len(gone) and len(whole):
