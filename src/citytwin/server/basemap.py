@@ -29,7 +29,7 @@ from starlette.routing import Route
 
 from citytwin.city import City
 from citytwin.errors import OutsideError, TwinError
-from citytwin.server.process import Process
+from citytwin.server.process import ordered
 
 log = logging.getLogger("citytwin.server")
 
@@ -236,17 +236,11 @@ class Basemap:
 
     async def _make(self, kept: Path) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        process = Process(self.folder)
 
         def progress(share: float, words: str) -> None:
             self.progress = min(share, 0.99)
 
-        try:
-            news = await process.order({"do": "basemap", "out": str(self.path)}, progress)
-        finally:
-            await process.close()
-        if news["news"] != "done":
-            raise OutsideError(f"the base map cannot be made: {news.get('message', news['news'])}", hint=news.get("hint", ""))
+        await ordered(self.folder, {"do": "basemap", "out": str(self.path)}, progress)
         kept.write_text(json.dumps({"tag": self.tag}), encoding="utf-8")
 
 

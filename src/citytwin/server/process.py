@@ -12,12 +12,32 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from citytwin.errors import OutsideError
+from citytwin.errors import ConflictError, InputError, MissingError, OutsideError, SimulationError, TwinError
 
 PATIENCE = 1.5  # seconds that a worker has to stop by itself
 LONGEST = 2**20  # bytes of one line of news
 
 News = Callable[[float, str], None]
+
+
+def failure(news: dict[str, Any]) -> TwinError:
+    """The error that a worker's news tell of."""
+    kinds = (InputError, MissingError, ConflictError, OutsideError, SimulationError)
+    kind = next((k for k in kinds if k.__name__ == f"{str(news.get('kind')).capitalize()}Error"), OutsideError)
+    return kind(
+        str(news.get("message", "the worker process was stopped")), str(news.get("where", "")), str(news.get("hint", ""))
+    )
+
+
+async def ordered(city: Path, order: dict[str, Any], progress: News = lambda share, words: None) -> None:
+    """Have one order done by a process that ends with it. Raises what the worker failed with."""
+    process = Process(city)
+    try:
+        news = await process.order(order, progress)
+    finally:
+        await process.close()
+    if news["news"] != "done":
+        raise failure(news)
 
 
 class Process:

@@ -51,12 +51,6 @@ class Results:
         self._frames: OrderedDict[Path, Frames] = OrderedDict()
 
     @contextmanager
-    def alone(self) -> Iterator[None]:
-        """While the block lasts nobody else reads a NetCDF file here."""
-        with self._lock:
-            yield
-
-    @contextmanager
     def _fields(self, run: Path) -> Iterator[netCDF4.Dataset]:
         path = run / "fields.nc"
         with self._lock:

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import datetime as dt
-import shutil
-import tempfile
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query
-from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from citytwin import scenario
+from citytwin import __version__, scenario
 from citytwin.errors import ConflictError, InputError
 from citytwin.server.encoding import Json
+from citytwin.server.process import ordered
 from citytwin.server.scenarios import Given, checked
 from citytwin.server.served import Here, Served
 
@@ -111,22 +109,15 @@ def series(
 
 
 @router.get("/runs/{id}/report.pdf")
-def report(here: Here, id: str) -> Response:
-    """A report that a mayor can read, as PDF."""
+async def report(here: Here, id: str) -> Response:
+    """A report that a mayor can read, as PDF; made once, in a process of its own."""
     folder = here.jobs.folder(id)
-    from citytwin.scenario.report import make_report
-
-    place = Path(tempfile.mkdtemp(prefix="citytwin-report-"))
-    leave = BackgroundTask(shutil.rmtree, place, ignore_errors=True)
-    try:
-        with here.results.alone():
-            out = make_report(scenario.read_result(folder), place / f"{id}.pdf", here.twin.city)
-        return FileResponse(
-            out, media_type="application/pdf", filename=out.name, content_disposition_type="inline", background=leave
-        )
-    except BaseException:
-        shutil.rmtree(place, ignore_errors=True)
-        raise
+    out = here.jobs.frames / id / f"report-{__version__}.pdf"
+    async with here.reporting:
+        if not out.is_file():
+            out.parent.mkdir(parents=True, exist_ok=True)
+            await ordered(here.twin.city.folder or folder, {"do": "report", "run": str(folder), "out": str(out)})
+    return FileResponse(out, media_type="application/pdf", filename=f"{id}.pdf", content_disposition_type="inline")
 
 
 @router.get("/runs/{id}/download")

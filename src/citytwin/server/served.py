@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import asyncio
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Depends
@@ -28,6 +29,7 @@ class Served:
     jobs: Jobs
     results: Results
     basemap: Basemap
+    reporting: asyncio.Lock = field(default_factory=asyncio.Lock)  # reports are made one after another
 
 
 async def served(connection: HTTPConnection) -> Served:

@@ -138,13 +138,20 @@ class Worker:
 
         make(self.city, Path(order["out"]), self.progress)
 
+    def report(self, order: Order) -> None:
+        """Make the report of a run."""
+        from citytwin import scenario
+        from citytwin.scenario.report import make_report
+
+        make_report(scenario.read_result(Path(order["run"])), Path(order["out"]), self.city)
+
 
 def _failed(error: TwinError) -> dict[str, Any]:
     kind = type(error).__name__.removesuffix("Error").lower()
     return {"news": "failed", "kind": kind, "message": error.message, "where": error.where, "hint": error.hint}
 
 
-ORDERS: dict[str, Callable[[Worker, Order], None]] = {"run": Worker.run, "basemap": Worker.basemap}
+ORDERS: dict[str, Callable[[Worker, Order], None]] = {"run": Worker.run, "basemap": Worker.basemap, "report": Worker.report}
 
 
 def main() -> None:
