@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import math
 import os
 import signal
 from collections.abc import Callable
@@ -16,6 +17,9 @@ from citytwin.city import read_city
 from citytwin.cli.show import json_option, print_json, say
 from citytwin.errors import InputError
 from citytwin.io.feeds.fleet import Fleet, Sent
+from citytwin.io.feeds.mqtt import Publisher
+from citytwin.io.feeds.replay import over_mqtt, read_recording
+from citytwin.io.feeds.replay import replay as replay_readings
 from citytwin.io.feeds.signals import FAULT_SHARE
 from citytwin.twin import Twin
 
@@ -68,6 +72,27 @@ def listen(city: Path, mqtt_port: int, host: str, seconds: float | None) -> None
         runner.run(_listen(twin, mqtt_port, host, seconds))
     counts = {reason: n for reason, n in twin.quality()["counts"].items() if n}
     say("readings: " + (", ".join(f"{n} {reason.replace('_', ' ')}" for reason, n in counts.items()) or "none"))
+
+
+@devices.command()
+@click.argument("city", type=click.Path(path_type=Path))
+@click.argument("recording", type=click.Path(path_type=Path))
+@click.option("--speed", type=float, default=math.inf, help="Times as fast as recorded; without it as fast as can be.")
+@click.option("--mqtt", default="127.0.0.1:1883", show_default=True, metavar="HOST:PORT", help="Where the broker listens.")
+def replay(city: Path, recording: Path, speed: float, mqtt: str) -> None:
+    """Publish the readings of RECORDING (CSV or Parquet: device, time, value; or a time and a column a device)."""
+    host, port = _address(mqtt)
+    known, table = read_city(city), read_recording(recording)
+
+    async def run() -> Publisher:
+        publisher = Publisher(host, port, f"replay-{os.getpid()}")
+        await publisher.connect()
+        await replay_readings(table, over_mqtt(known, publisher), speed)
+        await publisher.close()
+        return publisher
+
+    done = asyncio.run(run())
+    print(f"{done.sent} readings sent, {done.acked} acknowledged")
 
 
 async def _listen(twin: Twin, mqtt_port: int, host: str, seconds: float | None) -> None:
