@@ -32,7 +32,8 @@ def refused(capsys: pytest.CaptureFixture[str], out: Path, code: int, words: str
     ("empty.osm.pbf", b"", "is empty"), ("none.osm", b'<osm version="0.6"></osm>', "neither buildings nor roads"),
     ("picture.osm.pbf", b"\x89PNG....", "is not an OpenStreetMap file"), ("cut.osm.gz", b"\x1f\x8b\x08\x00", "damaged"),
     ("cut.osm", b'<osm version="0.6"><node id="1" lat="1" lon="1"/><way id=', "damaged"),
-    ("cut.osm.pbf", b"\x00\x00\x00\x0d\x0a\x09OSMHeader\x18\x7b\x10", "damaged"), ("page.osm", b"<html></html>", "is not an Open"),
+    ("cut.osm.pbf", b"\x00\x00\x00\x0d\x0a\x09OSMHeader\x18\x7b\x10", "damaged"),
+    ("page.osm", b"<html></html>", "is not an Open"),
 ])  # fmt: skip
 def test_a_map_that_is_none_is_refused(
     name: str, content: bytes, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -87,7 +88,8 @@ def test_too_many_cells_are_refused_with_a_size_that_fits(
 
 
 @pytest.mark.parametrize(("arguments", "words"), [
-    (["--bbox", "1,2,3"], "--bbox"), (["--bbox", "5,50,4,51"], "no box"), (["--bbox", "50,10,51,11"], "neither buildings nor roads"),
+    (["--bbox", "1,2,3"], "--bbox"), (["--bbox", "5,50,4,51"], "no box"),
+    (["--bbox", "50,10,51,11"], "neither buildings nor roads"),
     (["--crs", "4326"], "not a projection in metres"), (["--crs", "999999"], "not known"), (["--ages", "0.9,0.9"], "--ages"),
     (["--assets", "devices"], "--assets"), (["--licence", "x"], "--licence"), (["--osmm", "x"], "--osm"),
 ])  # fmt: skip
@@ -114,7 +116,8 @@ def test_a_full_disk_is_one_line_and_no_half_city(town: Any, slope: Path, tmp_pa
     program = "import sys; from citytwin.cli import main; sys.exit(main(sys.argv[1:]))"
     done = subprocess.run(
         [sys.executable, "-c", program, "city", "build", str(out), "--osm", str(osm), "--dem", str(slope)],
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000)), capture_output=True, text=True, check=False,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000)),
+        capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 3, done.stderr
     assert "Traceback" not in done.stderr

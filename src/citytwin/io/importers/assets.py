@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -38,7 +37,8 @@ def read_table(path: Path, lon: str = "", lat: str = "", crs: str = "") -> pd.Da
     if isinstance(frame, gpd.GeoDataFrame) and frame.geometry.notna().any():
         if frame.crs is None and not crs:
             raise InputError("has no coordinate reference system", str(path), "give it one, or say crs=EPSG:... in the mapping")
-        return gpd.GeoDataFrame(frame.set_crs(crs, allow_override=True) if crs else frame)
+        result: pd.DataFrame = gpd.GeoDataFrame(frame.set_crs(crs, allow_override=True) if crs else frame)
+        return result
     return _placed(pd.DataFrame(frame), path, lon, lat, crs)
 
 
@@ -53,7 +53,8 @@ def _placed(frame: Any, path: Path, lon: str, lat: str, crs: str) -> pd.DataFram
         return pd.DataFrame(frame)
     x, y = (pd.to_numeric(frame[c], errors="coerce") for c in (across, up))
     points = gpd.GeoDataFrame(frame, geometry=gpd.points_from_xy(x, y), crs=crs or 4326)
-    return gpd.GeoDataFrame(points[x.notna() & y.notna()].reset_index(drop=True))
+    result: pd.DataFrame = gpd.GeoDataFrame(points[x.notna() & y.notna()].reset_index(drop=True))
+    return result
 
 
 def _read(path: Path) -> Any:

@@ -47,4 +47,4 @@ def observes(device: gpd.GeoDataFrame, waterway: gpd.GeoDataFrame) -> pd.DataFra
     return pd.DataFrame({
         "kind": "observes", "from_table": "device", "from_key": gauge["key"].to_numpy()[i], "to_table": "waterway",
         "to_key": waterway["key"].to_numpy()[j],
-    }).astype("str")  # fmt: skip
+    }).astype("str").assign(estimated=False)  # fmt: skip

@@ -1,6 +1,6 @@
 """Power and water networks as far as OpenStreetMap shows them, and the relations through which failures spread.
 
-Relations made here, all by nearness and therefore marked in the city's notes as estimated:
+Relations made here; what rests on nearness alone (`feeds`, `serves`) has true in the column `estimated`:
 `feeds` power_bus or water_node -> building (nearest source of supply) and power_bus -> facility that stands in no building;
 `depends_on` power_bus or water_node -> the facility it stands in (same key); `serves` hospital, fire station, police ->
 zone (nearest to the zone's middle); `contains` building -> facility.
@@ -105,7 +105,8 @@ def make_relations(tables: dict[str, gpd.GeoDataFrame]) -> pd.DataFrame:
     ]  # fmt: skip
     housed = facility[facility["building"] != ""]
     parts.append(_rows("contains", "building", housed["building"], "facility", housed["key"]))
-    return pd.concat(parts, ignore_index=True).drop_duplicates(ignore_index=True)
+    whole = pd.concat(parts, ignore_index=True).drop_duplicates(ignore_index=True)
+    return whole.assign(estimated=whole["kind"].isin(["feeds", "serves"]))
 
 
 def _nearest(kind: str, source: str, sources: gpd.GeoDataFrame, target: str, targets: gpd.GeoDataFrame) -> pd.DataFrame:
