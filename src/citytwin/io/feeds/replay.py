@@ -81,7 +81,7 @@ async def replay(
 
 
 def over_mqtt(city: City, publisher: Publisher) -> Callable[[bytes], Awaitable[None]]:
-    """A taker of batches that publishes each reading to its device's topic; devices that the city lacks are of kind `unknown`."""
+    """A taker of batches that publishes each reading to its device's topic; others are of kind `unknown`."""
     devices = city.table("device")
     topics = {key: f"city/{kind}/{key}".encode() for key, kind in zip(devices["key"], devices["kind"], strict=True)}
     decode, encode = msgspec.json.Decoder(dict[str, Any]).decode_lines, msgspec.json.Encoder().encode
