@@ -50,6 +50,12 @@ def test_deeper_water_never_does_less_damage(sector, depth, more):
     assert damage_state(np.array([low]))[0] <= damage_state(np.array([high]))[0]
 
 
+def test_a_home_is_completely_damaged_when_repairs_pass_half_of_its_value():
+    depth = np.array([0.05, 0.3, 0.4, 1.4, 1.6, 3.8, 3.9])  # m; 60 % of a structure can be damaged at all
+    states = damage_state(curves.damage_share("residential", depth))
+    assert states.tolist() == [1, 1, 2, 2, 3, 3, 4]
+
+
 def test_no_water_does_no_damage():
     for sector in curves.SECTORS:
         assert curves.damage_share(sector, np.array([0.0]))[0] == 0

@@ -158,6 +158,14 @@ def test_a_city_that_lacks_a_network_says_so_and_gives_null():
     assert made.diagnostics("water")["reason"] == "the city has no water works"
 
 
+def test_a_network_of_which_nothing_can_fail_gives_null_and_a_reason():
+    node = CITY.table("water_node").assign(kind="reservoir")
+    city = City(CITY.facts, {**{t: CITY.table(t) for t in CITY.tables}, "water_node": node}, CITY.ground, CITY.relations)
+    made = Bench(city, "water").water(2).step()
+    assert made.impact["customers_without_water"] is None
+    assert "could fail" in made.diagnostics("water")["reason"]
+
+
 def test_a_city_without_hospital_gives_null_and_a_reason():
     facility = CITY.table("facility").assign(kind="school")
     city = City(CITY.facts, {**{t: CITY.table(t) for t in CITY.tables}, "facility": facility}, CITY.ground)

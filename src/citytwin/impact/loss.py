@@ -21,13 +21,13 @@ from citytwin.units import Quantity
 Values = npt.NDArray[np.float64]
 
 STATES = ("none", "slight", "moderate", "extensive", "complete")
-# Upper limits of slight, moderate and extensive, as shares of the maximum damage. 0.5 is where the Hazus flood model calls a
-# building substantially damaged; 0.1 and 0.3 are our division of what lies below, so that states can be counted.
+# Upper limits of slight, moderate and extensive: repair cost of the structure as a share of its depreciated value. 0.5 is where
+# FEMA's Hazus flood model calls a building substantially damaged; 0.1 and 0.3 are our division of what lies below.
 STATE_LIMITS = np.array([0.1, 0.3, 0.5])
 
 SOURCE = (
     "Huizinga, de Moel and Szewczyk (2017), Global flood depth-damage functions, EUR 28552 EN, doi:10.2760/16510. Damage "
-    "states: a convention of this project on the damage share, complete above 0.5 (in FEMA's Hazus: substantial damage)."
+    "states: a convention of this project, complete above half of the structure's value (in FEMA's Hazus: substantial)."
 )
 
 Money = Annotated[float, Quantity("EUR/m**2")]
@@ -51,8 +51,9 @@ class LossParameters(Parameters):
 
 
 def damage_state(share: Values) -> Values:
-    """The damage state 0 ... 4 of a damage `share`."""
-    return np.where(share > 0, 1.0 + np.searchsorted(STATE_LIMITS, share, side="left"), 0.0)
+    """The damage state 0 ... 4 of a `share` of the maximum damage, of which the structure's is the damageable part."""
+    repair = share * (1.0 - curves.UNDAMAGEABLE)
+    return np.where(share > 0, 1.0 + np.searchsorted(STATE_LIMITS, repair, side="left"), 0.0)
 
 
 class Loss:
@@ -64,8 +65,8 @@ class Loss:
         writes=(
             Column("damage_share", "building", "1", "share of the building's maximum flood damage reached so far", 0, 1, 0,
                    ramp="damage", steps=(0.1, 0.3, 0.5), source=SOURCE, course=False),
-            Column("damage_state", "building", "1", "damage state: none; slight up to 10 % of the maximum damage, moderate up "
-                   "to 30 %, extensive up to 50 %, complete above", 0, 4, 0, ramp="damage", categories=STATES, source=SOURCE,
+            Column("damage_state", "building", "1", "repair cost of the structure over its value: none; slight up to 10 %, "
+                   "moderate up to 30 %, extensive up to 50 %, complete above", 0, 4, 0, ramp="damage", categories=STATES, source=SOURCE,
                    course=False),
             Column("loss", "building", "EUR", "damage of structure and contents so far", 0, 1e12, 0, ramp="money",
                    source=SOURCE, course=False),

@@ -89,7 +89,9 @@ class Power:
         self.facilities, _ = fed_things(network, "facility", assume if table == "power_bus" else ())
         self.water_nodes, _ = fed_things(network, "water_node", assume)
         self.zone = city.rows("zone", city.table("building")["zone"].fillna("")) if self._has_zones() else None
-        if not self.buildings.known.any():
+        if not np.isin(network.kind, EQUIPMENT).any():
+            self.reason = "the city knows no plant, substation or transformer that could fail"
+        elif not self.buildings.known.any():
             self.reason = "the city does not say which building is fed by which station"
 
     def _has_zones(self) -> bool:

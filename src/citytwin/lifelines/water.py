@@ -76,7 +76,9 @@ class Water:
         self.equipment = np.isin(self.network.kind, EQUIPMENT)
         self.flooded = np.zeros(self.network.nodes, dtype=np.bool_)
         self.dark = np.zeros(self.network.nodes)
-        if not self.buildings.known.any():
+        if not self.equipment.any():
+            self.reason = "the city knows no works or pumps that could fail"
+        elif not self.buildings.known.any():
             self.reason = "the city does not say which building is fed by which works"
 
     def advance(self, state: State, begin: float, end: float) -> Status:
