@@ -1,13 +1,9 @@
-"""Exposure, loss and roads against their publications: curves, costs, hazard classes, a city worked out by hand.
-
-`rows()` gives one row for each check: case, metric, bound, value, and whether it holds.
-"""
+"""Exposure, loss and roads against their publications: curves, costs, hazard classes, a city worked out by hand."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import NamedTuple
 
 import geopandas as gpd
 import numpy as np
@@ -19,21 +15,7 @@ from citytwin.impact.classes import hazard_class
 from citytwin.lifelines.traffic import safe_speed
 from citytwin.sim import Setup, Streams, columns_with, simulator
 from citytwin.state import State
-
-
-class Row(NamedTuple):
-    """One line of the validation table."""
-
-    case: str
-    metric: str
-    bound: str
-    value: float
-    holds: bool
-
-
-def at_most(case: str, metric: str, value: float, bound: float) -> Row:
-    return Row(case, metric, f"<= {bound:g}", value, bool(value <= bound))
-
+from validation.case import Row
 
 # Huizinga, de Moel and Szewczyk (2017), EUR 28552 EN: mean damage factors for Europe at 0 ... 6 m.
 EUROPE = {
@@ -72,7 +54,7 @@ def damage_functions() -> Iterator[Row]:
     for sector, points in EUROPE.items():
         share = curves.damage_share(sector, np.array(list(points), dtype=float))
         worst = float(np.max(np.abs(share - np.array(list(points.values())))))
-        yield at_most(f"JRC 2017 damage function, {sector}", "largest difference at 9 depths", worst, 1e-12)
+        yield Row(f"JRC 2017 damage function, {sector}", "largest difference at 9 depths", 1e-12, worst)
 
 
 def construction_costs() -> Iterator[Row]:
@@ -88,16 +70,15 @@ def hazard_classes() -> Iterator[Row]:
     depth, speed = 5 * rng.random(20_000) ** 2, 5 * rng.random(20_000) ** 2
     ours = hazard_class(depth, speed, depth * speed)
     wrong = sum(int(o) != published_class(d, v) for o, d, v in zip(ours, depth, speed, strict=True))
-    yield at_most("AIDR 2017 hazard classes H1-H6", "of 20,000 depths and speeds in another class", wrong, 0)
+    yield Row("AIDR 2017 hazard classes H1-H6", "of 20,000 depths and speeds in another class", 0, wrong)
 
 
 def speed_in_water() -> Iterator[Row]:
     depth = np.linspace(0, 0.3, 31)
     published = (0.0009 * (1000 * depth) ** 2 - 0.5529 * 1000 * depth + 86.9448) / 3.6
-    yield at_most(
-        "Pregnolato 2017 speed in water", "largest difference, m/s", float(np.max(np.abs(safe_speed(depth) - published))), 1e-12
-    )
-    yield at_most("Pregnolato 2017 speed in water", "speed at 0.301 m, m/s", float(safe_speed(np.array([0.301]))[0]), 0)
+    worst = float(np.max(np.abs(safe_speed(depth) - published)))
+    yield Row("Pregnolato 2017 speed in water", "largest difference, m/s", 1e-12, worst)
+    yield Row("Pregnolato 2017 speed in water", "speed at 0.301 m, m/s", 0, float(safe_speed(np.array([0.301]))[0]))
 
 
 def by_hand() -> Iterator[Row]:
@@ -123,18 +104,10 @@ def by_hand() -> Iterator[Row]:
         made.advance(state, 0.0, 60.0)
         impact.update(made.summary(state)["impact"])
     expected = 100 * 0.325 * 1289.027494 * 0.54 + 200 * 0.375 * 1351.347305 * 0.72
-    yield at_most("three buildings by hand", "relative error of the loss", abs(impact["loss"] / expected - 1), 1e-3)
-    yield at_most("three buildings by hand", "error of people exposed", abs(impact["people_exposed"] - 4), 0)
+    yield Row("three buildings by hand", "relative error of the loss", 1e-3, abs(impact["loss"] / expected - 1))
+    yield Row("three buildings by hand", "error of people exposed", 0, abs(impact["people_exposed"] - 4))
     total = math.fsum(impact["loss_by_use"].values())  # type: ignore[attr-defined]
-    yield at_most("three buildings by hand", "loss less its sum by use, EUR", abs(impact["loss"] - total), 1e-6)
+    yield Row("three buildings by hand", "loss less its sum by use, EUR", 1e-6, abs(impact["loss"] - total))
 
 
-def rows() -> Iterator[Row]:
-    """All checks of exposure, loss and roads."""
-    for check in (damage_functions, construction_costs, hazard_classes, speed_in_water, by_hand):
-        yield from check()
-
-
-if __name__ == "__main__":
-    for row in rows():
-        print(f"{row.case:45} {row.metric:55} {row.bound:>10} {row.value:12.6g} {'holds' if row.holds else 'FALLS SHORT'}")
+CASES = (damage_functions, construction_costs, hazard_classes, speed_in_water, by_hand)

@@ -66,8 +66,8 @@ class Loss:
             Column("damage_share", "building", "1", "share of the building's maximum flood damage reached so far", 0, 1, 0,
                    ramp="damage", steps=(0.1, 0.3, 0.5), source=SOURCE, course=False),
             Column("damage_state", "building", "1", "repair cost of the structure over its value: none; slight up to 10 %, "
-                   "moderate up to 30 %, extensive up to 50 %, complete above", 0, 4, 0, ramp="damage", categories=STATES, source=SOURCE,
-                   course=False),
+                   "moderate up to 30 %, extensive up to 50 %, complete above", 0, 4, 0, ramp="damage", categories=STATES,
+                   source=SOURCE, course=False),
             Column("loss", "building", "EUR", "damage of structure and contents so far", 0, 1e12, 0, ramp="money",
                    source=SOURCE, course=False),
             Column("zone_loss", "zone", "EUR", "damage of buildings and contents in the zone so far", 0, 1e15, 0, ramp="money"),
