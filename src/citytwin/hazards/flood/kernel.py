@@ -4,8 +4,8 @@ The method is the local inertial approximation of the two-dimensional shallow wa
 fluxes on the faces between them (Bates, Horritt and Fewtrell 2010, J. Hydrol. 387, 33-45; weighted with the neighbouring
 fluxes as in de Almeida, Bates, Freer and Souvignet 2012, Water Resour. Res. 48, W05528). Friction is taken at the new
 time, which is the root of a quadratic equation, so that a film on a steep slope runs at Manning's speed for any step.
-Tiles step with their own power-of-two share of the largest step; a face steps with the finer of its two tiles (Sanders
-2008, J. Hydraul. Res. 46, 466-475).
+Tiles step with their own power-of-two share of the largest step, each in the middle of its span; a face steps with the finer
+of its two tiles (Sanders 2008, J. Hydraul. Res. 46, 466-475).
 
 Arrays are flat. A cell's index is `c`; its west face is x-face `c`, its north face y-face `c`; `width` is one row.
 A ring of cells that no tile owns surrounds the grid. `surface` and `depth` are float64, everything else float32.
@@ -114,57 +114,51 @@ def face_span(
 
 
 @kernel
-def tile_faces(
-    first: int,
-    width: int,
-    due: bool,
-    dt: Number,
-    dt_west: Number,
-    dt_north: Number,
-    west: bool,
-    north: bool,
-    surface: Double,
-    faces_x: Faces,
-    faces_y: Faces,
-    dx: Number,
+def face_due(t: int, u: int, due: Flags, dt: Single) -> bool:
+    """Whether the faces between tiles t and u are due: when the one with the shorter step is."""
+    return bool(due[t] if dt[t] <= dt[u] else due[u])
+
+
+@kernel
+def tile_side(
+    first: int, n: int, along: int, step: int, due: bool, surface: Double, faces: Faces, dt: Number, dx: Number
 ) -> None:
-    """All faces of one tile that are due: west and north faces of its cells. `faces_*`: crest, rough, q, moved."""
-    crest, rough, q, moved = faces_x
-    if due:
-        for row in range(TILE):
-            face_span(first + row * width, TILE, 1, surface, crest, rough, q, moved, dt, dx)
-    if west and not (due and dt_west == dt):
-        for row in range(TILE):
-            face_span(first + row * width, 1, 1, surface, crest, rough, q, moved, dt_west, dx)
-    crest, rough, q, moved = faces_y
-    if due:
-        for row in range(1, TILE):
-            face_span(first + row * width, TILE, width, surface, crest, rough, q, moved, dt, dx)
-    if north:
-        face_span(first, TILE, width, surface, crest, rough, q, moved, dt_north, dx)
+    """Faces on the west or north side of a tile, `along` apart; over those that are not due, nothing moves."""
+    crest, rough, q, moved = faces
+    for i in range(n):
+        c = first + i * along
+        if due:
+            face_span(c, 1, step, surface, crest, rough, q, moved, dt, dx)
+        else:
+            moved[c] = ZERO
+
+
+@kernel
+def tile_inside(first: int, width: int, surface: Double, faces_x: Faces, faces_y: Faces, dt: Number, dx: Number) -> None:
+    """West and north faces of all cells of a tile that is due, its own sides as if the neighbours stepped as it does."""
+    for row in range(TILE):
+        c = first + row * width
+        face_span(c, TILE, 1, surface, faces_x[0], faces_x[1], faces_x[2], faces_x[3], dt, dx)
+        face_span(c, TILE, width, surface, faces_y[0], faces_y[1], faces_y[2], faces_y[3], dt, dx)
 
 
 @parallel
 def all_faces(
-    tiles: Whole,
-    first: Whole,
-    across: int,
-    due: Flags,
-    dt: Single,
-    width: int,
-    surface: Double,
-    faces_x: Faces,
-    faces_y: Faces,
-    dx: Number,
-) -> None:
+    tiles: Whole, first: Whole, across: int, due: Flags, dt: Single, width: int, surface: Double, faces_x: Faces,
+    faces_y: Faces, dx: Number,
+) -> None:  # fmt: skip
     """Faces of all `tiles` that are due. first: index of each tile's first cell; due, dt: by tile with a ring around;
-    across: tiles in a row of those, ring included.
+    across: tiles in a row of those, ring included. faces: crest, rough, q, moved.
     """
     for i in prange(tiles.size):
         t = tiles[i]
-        west, north = due[t] or due[t - 1], due[t] or due[t - across]
-        dt_west, dt_north = min(dt[t], dt[t - 1]), min(dt[t], dt[t - across])
-        tile_faces(first[t], width, due[t], dt[t], dt_west, dt_north, west, north, surface, faces_x, faces_y, dx)
+        if due[t]:
+            tile_inside(first[t], width, surface, faces_x, faces_y, dt[t], dx)
+        west, north = face_due(t, t - 1, due, dt), face_due(t, t - across, due, dt)
+        if not (due[t] and west and dt[t] <= dt[t - 1]):
+            tile_side(first[t], TILE, width, 1, west, surface, faces_x, min(dt[t], dt[t - 1]), dx)
+        if not (due[t] and north and dt[t] <= dt[t - across]):
+            tile_side(first[t], TILE, 1, width, north, surface, faces_y, min(dt[t], dt[t - across]), dx)
 
 
 @kernel
@@ -251,20 +245,22 @@ def tile_cells(
     q_y: Single,
     turns: tuple[Number, Number, Number],
 ) -> Number:
-    """New depths of all cells of a tile and fluxes of its faces. turns: dx/dt inside, west, north. Returns the deepest."""
+    """New depths of all cells of a tile and fluxes of its faces. turns: dx/dt inside, west, north, 0 on a side
+    that is not due: its fluxes stay. Returns the deepest."""
     turn, turn_west, turn_north = turns
     deep = np.zeros(TILE, np.float32)
+    north_before = q_y[first : first + TILE].copy()
     for row in range(TILE):
         c = first + row * width
         d = c + TILE
+        west_before = q_x[c]
         moved = (moved_x[c:d], moved_x[c + 1 : d + 1], moved_y[c:d], moved_y[c + width : d + width])
         around = (share[c - 1 : d - 1], share[c + 1 : d + 1], share[c - width : d - width], share[c + width : d + width])
         cell_row(moved, share[c:d], around, bed[c:d], depth[c:d], surface[c:d], q_x[c:d], q_y[c:d], turn, deep)
-        if turn_west != turn:
-            q_x[c] = allowed(moved_x[c], share[c - 1], share[c]) * turn_west
-    if turn_north != turn:
-        for c in range(first, first + TILE):
-            q_y[c] = allowed(moved_y[c], share[c - width], share[c]) * turn_north
+        q_x[c] = west_before if turn_west == ZERO else allowed(moved_x[c], share[c - 1], share[c]) * turn_west
+    for j in range(TILE):
+        c = first + j
+        q_y[c] = north_before[j] if turn_north == ZERO else allowed(moved_y[c], share[c - width], share[c]) * turn_north
     return deep.max()
 
 
@@ -285,7 +281,7 @@ def rim_cell(i: int) -> tuple[int, int]:
 def rim_moved(
     c: int, row: int, column: int, width: int, sides: Sides, moved_x: Single, moved_y: Single
 ) -> tuple[Number, Number, Number, Number]:
-    """What moves over the west, east, north, south face of a rim cell, counting only faces to due tiles (`sides`)."""
+    """What moves over the west, east, north, south face of a rim cell, counting only the `sides` that are due."""
     west = moved_x[c] if column == 0 and sides[0] else ZERO
     east = moved_x[c + 1] if column == TILE - 1 and sides[1] else ZERO
     north = moved_y[c] if row == 0 and sides[2] else ZERO
@@ -336,12 +332,20 @@ def rim_cells(
     return deep
 
 
+@kernel
+def sides_due(t: int, across: int, due: Flags, dt: Single) -> Sides:
+    """Whether the faces on the west, east, north, south side of tile t are due."""
+    return (face_due(t, t - 1, due, dt), face_due(t, t + 1, due, dt), face_due(t, t - across, due, dt),
+            face_due(t, t + across, due, dt))  # fmt: skip
+
+
 @parallel
 def all_shares(
     tiles: Whole,
     first: Whole,
     across: int,
     due: Flags,
+    dt: Single,
     width: int,
     moved_x: Single,
     moved_y: Single,
@@ -355,7 +359,7 @@ def all_shares(
         if due[t]:
             courant[t] = tile_shares(first[t], width, moved_x, moved_y, depth, share)
         else:
-            sides = (due[t - 1], due[t + 1], due[t - across], due[t + across])
+            sides = sides_due(t, across, due, dt)
             rim_shares(first[t], width, sides, moved_x, moved_y, depth, share)
 
 
@@ -380,10 +384,12 @@ def all_cells(
     bed, depth, surface = cells
     for i in prange(tiles.size):
         t = tiles[i]
-        turns = (dx / dt[t], dx / min(dt[t], dt[t - 1]), dx / min(dt[t], dt[t - across]))
+        sides = sides_due(t, across, due, dt)
+        turn_west = dx / min(dt[t], dt[t - 1]) if sides[0] else ZERO
+        turn_north = dx / min(dt[t], dt[t - across]) if sides[2] else ZERO
+        turns = (dx / dt[t], turn_west, turn_north)
         if due[t]:
             deep[t] = tile_cells(first[t], width, moved_x, moved_y, share, bed, depth, surface, q_x, q_y, turns)
         else:
-            sides = (due[t - 1], due[t + 1], due[t - across], due[t + across])
             new = rim_cells(first[t], width, sides, moved_x, moved_y, share, bed, depth, surface, q_x, q_y, turns)
             deep[t] = max(deep[t], new)

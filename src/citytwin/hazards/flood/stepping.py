@@ -39,27 +39,30 @@ def outflow_flux(depth: Number, roughness: Number, slope: Number) -> Number:
 
 
 @kernel
-def open_edges(
-    edges: Whole, slopes: Single, due: Flags, dt: Single, cells: Cells, roughness: Single, q_x: Single, q_y: Single, dx: Number
-) -> float:
-    """Let water leave over open edges. edges: rows of (cell, face, is it a y-face, sign of outwards, tile).
+def edge_fluxes(edges: Whole, slopes: Single, due: Flags, depth: Double, roughness: Single, flux: Single) -> None:
+    """Fluxes (m2/s) that want to leave over open edges. edges: rows of (cell, face, is it a y-face, sign outwards, tile)."""
+    for i in range(edges.shape[0]):
+        if due[edges[i, 4]]:
+            c = edges[i, 0]
+            flux[i] = outflow_flux(np.float32(depth[c]), roughness[c], slopes[i])
 
-    Returns the depths of water that left, summed (m).
-    """
+
+@kernel
+def open_edges(edges: Whole, flux: Single, due: Flags, dt: Single, cells: Cells, q_x: Single, q_y: Single, dx: Number) -> float:
+    """Let water leave over open edges, never more than there is. Returns the depths of water that left, summed (m)."""
     bed, depth, surface = cells
     gone = 0.0
     for i in range(edges.shape[0]):
         c, face, is_y, sign, t = edges[i]
         if due[t]:
-            q = outflow_flux(np.float32(depth[c]), roughness[c], slopes[i])
-            out = min(np.float64(q) * np.float64(dt[t] / dx), depth[c])
+            out = min(np.float64(flux[i]) * np.float64(dt[t] / dx), depth[c])
             gone += out
             depth[c] -= out
             surface[c] = np.float64(bed[c]) + depth[c]
             if is_y:
-                q_y[face] = np.float32(sign) * q
+                q_y[face] = np.float32(sign) * flux[i]
             else:
-                q_x[face] = np.float32(sign) * q
+                q_x[face] = np.float32(sign) * flux[i]
     return gone
 
 
@@ -106,9 +109,13 @@ def point_sources(
 
 @kernel
 def due_tiles(k: int, active: Whole, level: Whole, across: int, due: Flags, chosen: Whole) -> int:
-    """Mark the tiles that are due in substep k and choose them and those beside them. Returns how many were chosen."""
+    """Mark the tiles that are due in substep k, the middle of their span; choose them and those beside them.
+
+    Returns how many were chosen.
+    """
     for t in active:
-        due[t] = (k & ((1 << level[t]) - 1)) == 0
+        span = 1 << level[t]
+        due[t] = (k & (span - 1)) == span >> 1
     n = 0
     for t in active:
         if due[t] or due[t - 1] or due[t + 1] or due[t - across] or due[t + across]:
@@ -124,20 +131,22 @@ def run_substeps(
     """Advance by `substeps` times `fine` seconds; the number is a power of two that every tile's step divides.
 
     tiling: active, level, due, dt, first, deep, courant, across, width. water: cells, crest_x, crest_y, rough_x, rough_y,
-    roughness, q_x, q_y, moved_x, moved_y, share. edges, slopes: as `open_edges` wants them. sources: inflow, levels, pumps.
+    roughness, q_x, q_y, moved_x, moved_y, share. edges, slopes: as `edge_fluxes` wants them. sources: inflow, levels, pumps.
     """
     active, level, due, dt, first, deep, courant, across, width = tiling
     cells, crest_x, crest_y, rough_x, rough_y, roughness, q_x, q_y, moved_x, moved_y, share = water
     chosen = np.empty(active.size, np.int64)
+    edge_flux = np.empty(edges.shape[0], np.float32)
     for k in range(substeps):
         point_sources(cells, sources[0], sources[1], sources[2], fine, account)
         n = due_tiles(k, active, level, across, due, chosen)
         tiles = chosen[:n]
         all_faces(tiles, first, across, due, dt, width, cells[2], (crest_x, rough_x, q_x, moved_x),
                   (crest_y, rough_y, q_y, moved_y), dx)  # fmt: skip
-        all_shares(tiles, first, across, due, width, moved_x, moved_y, cells[1], share, courant)
+        edge_fluxes(edges, slopes, due, cells[1], roughness, edge_flux)
+        all_shares(tiles, first, across, due, dt, width, moved_x, moved_y, cells[1], share, courant)
         all_cells(tiles, first, across, due, dt, width, moved_x, moved_y, share, cells, q_x, q_y, deep, dx)
-        account[5] += open_edges(edges, slopes, due, dt, cells, roughness, q_x, q_y, dx)
+        account[5] += open_edges(edges, edge_flux, due, dt, cells, q_x, q_y, dx)
 
 
 @parallel

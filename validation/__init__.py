@@ -1,0 +1,1 @@
+"""Published truth: slow checks of simulators against solutions and measurements that others published."""
