@@ -183,6 +183,14 @@ def test_a_building_without_zone_key_belongs_where_it_stands():
     assert made.state["zone_people_exposed"].tolist() == [52.0, 68.0]
 
 
+def test_a_use_may_have_a_price_of_its_own(tmp_path):
+    city = small_city()
+    city.folder = tmp_path
+    (tmp_path / "impact.toml").write_text('[loss]\nresidential = "1000 EUR/m2"\nuse = {apartments = "10 EUR/m2"}\n')
+    made = Bench(city, "exposure", "loss").water(pond(1.0, 30, 30, 70, 70) + pond(1.0, 130, 30, 170, 70)).step()
+    assert made.impact["loss_by_use"] == {"house": pytest.approx(256 * 400), "apartments": pytest.approx(256 * 4)}
+
+
 def test_a_city_says_its_own_prices_in_impact_toml(tmp_path):
     city = small_city()
     city.folder = tmp_path
@@ -195,7 +203,7 @@ def test_a_city_says_its_own_prices_in_impact_toml(tmp_path):
 @pytest.mark.parametrize(
     ("text", "said"),
     [("[loss]\nresidental = 3\n", 'did you mean "residential"'), ("[los]\n", 'did you mean "loss"'),
-     ("[loss\n", "cannot be read"),
+     ("[loss\n", "cannot be read"), ("[loss]\nuse = {farms = '3 EUR/m2'}\n", "loss.use.farms"),
      ('[loss]\nresidential = "3 m"\n', "does not measure"), ("[loss]\ngdp_per_capita = -1\n", "greater than 0")],
 )  # fmt: skip
 def test_a_wrong_impact_toml_gives_one_clear_line(tmp_path, text, said):

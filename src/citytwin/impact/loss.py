@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -30,7 +30,13 @@ SOURCE = (
     "states: a convention of this project, complete above half of the structure's value (in FEMA's Hazus: substantial)."
 )
 
-Money = Annotated[float, Quantity("EUR/m**2")]
+Money = Annotated[float, Quantity("EUR/m**2"), Field(ge=0)]
+Use = Literal["house", "apartments", "commercial", "industrial", "public", "education", "health", "farm", "other"]
+
+
+def sector_of(use: str) -> str:
+    """The sector whose curve a building's `use` takes; that of homes where the use is not a known one."""
+    return curves.SECTOR_OF_USE.get(use, "residential")
 
 
 class LossParameters(Parameters):
@@ -40,13 +46,16 @@ class LossParameters(Parameters):
         curves.GDP_EUROPEAN_UNION, gt=0, le=1_000_000, description="GDP per person in US$ of 2010; construction costs follow it"
     )
     price_factor: float = Field(1.0, gt=0, le=100, description="Prices of the wanted year over those of 2010")
-    residential: Money | None = Field(None, ge=0, description="Maximum damage of homes, as in 720 EUR/m2 of footprint")
-    commercial: Money | None = Field(None, ge=0, description="Maximum damage of offices, shops, schools, hospitals")
-    industrial: Money | None = Field(None, ge=0, description="Maximum damage of factories, warehouses, farms")
+    residential: Money | None = Field(None, description="Maximum damage of homes, as in 720 EUR/m2 of footprint")
+    commercial: Money | None = Field(None, description="Maximum damage of offices, shops, schools, hospitals")
+    industrial: Money | None = Field(None, description="Maximum damage of factories, warehouses, farms")
 
-    def maximum_damage(self, sector: str) -> float:
-        """EUR per m2 of footprint: what was said for the sector, or what follows from the GDP."""
-        said: float | None = getattr(self, sector)
+    use: dict[Use, Money] = Field({}, description="Maximum damage of single uses, as in {farm: 100 EUR/m2}")
+
+    def maximum_damage(self, use: str) -> float:
+        """EUR per m2 of footprint: what was said for the use or its sector, or what follows from the GDP."""
+        sector = sector_of(use)
+        said: float | None = self.use.get(use, getattr(self, sector))  # type: ignore[call-overload]
         return said if said is not None else curves.maximum_damage(sector, self.gdp_per_capita) * self.price_factor
 
 
@@ -75,7 +84,7 @@ class Loss:
         needs=("building",), optional=("zone",), grade=Grade.VERIFIED, source=SOURCE,
         limits="Direct damage of buildings and contents only: no roads, vehicles, crops, lost business or lost lives. European "
                "mean curves by depth alone, in euro of 2010 unless the city says otherwise; a single building can differ by "
-               "far. Fast water that breaks walls is not in the curves.",
+               "far, a greenhouse most of all. Fast water that breaks walls is not in the curves.",
         always=True,
     )  # fmt: skip
 
@@ -84,10 +93,10 @@ class Loss:
         building = setup.city.table("building")
         self.city = setup.city
         self.use = np.where(text(building, "use") == "", "other", text(building, "use"))
-        self.sector = np.array([curves.SECTOR_OF_USE.get(str(use), "residential") for use in self.use], dtype=object)
-        self.maximum = {sector: params.maximum_damage(sector) for sector in curves.SECTORS}
+        self.sector = np.array([sector_of(str(use)) for use in self.use], dtype=object)
+        self.maximum = {use: params.maximum_damage(use) for use in sorted(set(self.use.tolist()))}
         area = np.nan_to_num(shapely.area(np.asarray(building.geometry.to_numpy(), dtype=object)))
-        self.value = area * np.array([self.maximum[sector] for sector in self.sector], dtype=np.float64)
+        self.value = area * np.array([self.maximum[use] for use in self.use], dtype=np.float64)
         self.rows = {sector: np.flatnonzero(self.sector == sector) for sector in curves.SECTORS}
         self.zone = zones_of(setup.city, "building")
 
@@ -119,7 +128,7 @@ class Loss:
         return {
             "impact": impact,
             "parameters": self.params.model_dump(),
-            "maximum_damage": self.maximum,
+            "maximum_damage_eur_per_m2": self.maximum,
             "value_at_risk": float(np.sum(self.value)),
             "loss_in_no_zone": float(np.sum(loss[self.zone < 0])),
         }
