@@ -41,7 +41,8 @@ MOST_WAITING = 1_000_000  # more than this are not read from the log until the h
 FORGET_SECONDS = 5.0
 COMPACT_SECONDS = 20.0  # between looks at the number of files; the memory is set down then too
 MOST_LINES = 4 << 20  # bytes of one message of a batch
-LOOKBACK = 2 * 86400.0  # how far back a value may have been read to be the city's state
+LOOKBACK = 6 * 3600.0  # a value read longer ago than this is not part of the city's state at a past moment
+LONG_LOOKBACK = 2 * 86400.0  # but a device that comes back is still known
 RECENT_REJECTED = 100
 
 
@@ -176,13 +177,14 @@ class Twin:
                 self.problem = str(error)
                 await asyncio.sleep(0.2)
                 continue
-            if len(messages):
-                self._take(self._decoder.decode(messages), messages.sequence[-1])
+            if messages.last:
+                self._take(self._decoder.decode(messages), messages.last)
 
     def _take(self, batch: Arrivals, last: int) -> None:
-        self._checks.check(batch)
-        self._apply(batch)
-        self._waiting.append(batch)
+        if len(batch):
+            self._checks.check(batch)
+            self._apply(batch)
+            self._waiting.append(batch)
         self._read_to = last
 
     def _apply(self, batch: Arrivals) -> None:
@@ -279,7 +281,7 @@ class Twin:
             self._recall(self._history.since(sequence))
         else:
             sequence = 0
-            self._recall(self._history.last_before(time.time() + 3600, LOOKBACK, number=8))
+            self._recall(self._history.last_before(time.time() + 3600, LONG_LOOKBACK, number=8))
         for word, number in self._history.counts(sequence).items():
             self._counts[Quality[word.upper()]] += number
         seen = np.flatnonzero(np.isfinite(self._checks.last_time)).astype(np.int32)

@@ -71,8 +71,6 @@ class Decoder:
         bad: list[tuple[int, Quality, str, bytes]] = []
         payloads = self._understood(messages)
         for i, subject in enumerate(messages.subject):
-            if not subject:
-                continue
             topic = subject[11:] if subject[:11] == MQTT else subject
             if topic[:9] == BATCH:
                 self._batch(messages, i, said, bad)

@@ -19,12 +19,16 @@ PENDING = b"Nats-Pending-Messages: "
 
 @dataclass
 class Messages:
-    """n messages of the log, oldest first: subject, payload, place in the log, time of arrival (ns since 1970)."""
+    """n messages of the log, oldest first: subject, payload, place in the log, time of arrival (ns since 1970).
+
+    `last`: the place up to which the log was read, copies that are passed over included; 0 for nothing.
+    """
 
     subject: list[bytes] = field(default_factory=list)
     payload: list[bytes] = field(default_factory=list)
     sequence: list[int] = field(default_factory=list)
     stamp: list[int] = field(default_factory=list)
+    last: int = 0
 
     def __len__(self) -> int:
         return len(self.sequence)
@@ -84,7 +88,7 @@ class PullConnection(asyncio.Protocol):
 
     async def take(self, patience: float) -> Messages:
         """All messages that have come; waits up to `patience` seconds for the first."""
-        if not len(self._messages) and not self.lost:
+        if not self._messages.last and not self.lost:
             try:
                 async with asyncio.timeout(patience):
                     await self._came.wait()
@@ -115,7 +119,7 @@ class PullConnection(asyncio.Protocol):
                 self._control(data[at:end])
                 at = end + 2
         self._rest = data[at:]
-        if len(self._messages):
+        if self._messages.last:
             self._came.set()
 
     def _message(self, words: list[bytes], header: bytes, payload: bytes) -> None:
@@ -125,12 +129,12 @@ class PullConnection(asyncio.Protocol):
         self.wanted -= 1
         place = words[3].split(b".")  # $JS.ACK.stream.consumer.delivered.sequence.consumer_sequence.stamp.pending
         messages = self._messages
-        subject = words[1]
-        if header and subject.startswith(b"city.") and (b"Nmqtt-Pub:1" in header or b"Nmqtt-Pub:2" in header):
-            subject = b""  # the acknowledged copy is in $MQTT.msgs.; this one only marks its place
-        messages.subject.append(subject)
+        messages.last = int(place[5])
+        if header and words[1].startswith(b"city.") and (b"Nmqtt-Pub:1" in header or b"Nmqtt-Pub:2" in header):
+            return  # the acknowledged copy is under $MQTT.msgs.
+        messages.subject.append(words[1])
         messages.payload.append(payload)
-        messages.sequence.append(int(place[5]))
+        messages.sequence.append(messages.last)
         messages.stamp.append(int(place[7]))
 
     def _status(self, header: bytes) -> None:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import math
 import os
 import threading
 from collections.abc import Iterable, Sequence
@@ -33,7 +34,8 @@ from citytwin.state import Arrivals, Quality
 
 DAY = 86400.0
 MOST_RECENT = 40  # recent files of one day before they are sorted into kinds
-MOST_SORTED = 12  # sorted files of one day and kind before they are made one
+MOST_SORTED = 12  # sorted files of one day, kind and size class before they are made one
+SIZE_CLASS = 8  # files are merged with others at most so many times their size: each row is rewritten a few times, not hundreds
 
 WORD = pa.dictionary(pa.int32(), pa.string())
 MOMENT = pa.timestamp("us")  # UTC; without a zone, since DuckDB and pandas need nothing more to read that
@@ -175,10 +177,10 @@ class ReadingStore:
                 self._replace(day, recent)
                 replaced += len(recent)
             for kind in sorted(p for p in day.iterdir() if p.is_dir() and p.name != "recent"):
-                files = sorted(kind.glob("*.parquet"), key=_places)
-                if len(files) > max(most_sorted, 1):
-                    self._replace(day, files)
-                    replaced += len(files)
+                for files in _by_size(sorted(kind.glob("*.parquet"), key=_places)):
+                    if len(files) > max(most_sorted, 1):
+                        self._replace(day, files)
+                        replaced += len(files)
         return replaced
 
     def _replace(self, day: Path, files: list[Path]) -> None:
@@ -260,6 +262,14 @@ def _places(path: Path) -> tuple[int, int]:
     """First and last place in the log that a file covers, from its name."""
     first, last = path.stem.split("-")
     return int(first), int(last)
+
+
+def _by_size(files: list[Path]) -> list[list[Path]]:
+    """The files, by size class."""
+    classes: dict[int, list[Path]] = {}
+    for path in files:
+        classes.setdefault(int(math.log(max(path.stat().st_size, 1 << 16), SIZE_CLASS)), []).append(path)
+    return list(classes.values())
 
 
 def _day_name(day: int) -> str:
