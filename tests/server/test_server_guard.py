@@ -121,3 +121,24 @@ def test_what_the_server_takes_from_a_full_disk_is_507(server, client, monkeypat
 
     monkeypatch.setattr(server.twin, "quality", full)
     assert client.get("/api/quality").status_code == 507
+
+
+def test_where_the_page_is_not_built_it_says_how(tmp_path):
+    from starlette.applications import Starlette
+
+    from citytwin.server.page import routes
+
+    async def get(path: str) -> httpx.Response:
+        transport = httpx.ASGITransport(Starlette(routes=routes(tmp_path / "static")))
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+            return await client.get(path)
+
+    assert "make setup" in asyncio.run(get("/")).text
+    assert asyncio.run(get("/assets/none.js")).status_code == 404
+    (tmp_path / "static" / "assets").mkdir(parents=True)
+    (tmp_path / "static" / "index.html").write_text("<p>built")
+    (tmp_path / "static" / "assets" / "a-1234.js").write_text("1")
+    assert asyncio.run(get("/")).text == "<p>built"
+    assert asyncio.run(get("/")).headers["cache-control"] == "no-cache"
+    assert "immutable" in asyncio.run(get("/assets/a-1234.js")).headers["cache-control"]
+    assert asyncio.run(get("/../standin_twin.py")).status_code == 404

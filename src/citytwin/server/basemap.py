@@ -10,6 +10,7 @@ import asyncio
 import gzip
 import json
 import logging
+import shutil
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -236,6 +237,8 @@ class Basemap:
 
     async def _make(self, kept: Path) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
+        for left in self.path.parent.glob(".basemap-*"):  # of a server that was killed
+            shutil.rmtree(left, ignore_errors=True)
 
         def progress(share: float, words: str) -> None:
             self.progress = min(share, 0.99)

@@ -24,16 +24,19 @@ UNBUILT = """<!doctype html>
 class Page(StaticFiles):
     """Static files: those with a hash in their name are kept by browsers, the others are asked for again."""
 
+    async def check_config(self) -> None:
+        """Nothing: the folder may come later, when somebody builds the page."""
+
     async def get_response(self, path: str, scope: Scope) -> Response:
-        """The file at `path`."""
-        answer = await super().get_response(path, scope)
-        answer.headers["cache-control"] = "public, max-age=31536000, immutable" if "assets/" in path else "no-cache"
+        """The file at `path`; a word on how to build the page where there is none (yet)."""
+        try:
+            answer = await super().get_response(path, scope)
+        except HTTPException as error:
+            if error.status_code != 404 or path not in (".", "index.html"):
+                raise
+            answer = HTMLResponse(UNBUILT)
+        answer.headers["cache-control"] = "public, max-age=31536000, immutable" if path.startswith("assets/") else "no-cache"
         return answer
-
-
-async def unbuilt(request: Request) -> Response:
-    """What to do where there is no page."""
-    return HTMLResponse(UNBUILT)
 
 
 async def no_such(request: Request) -> Response:
@@ -42,9 +45,7 @@ async def no_such(request: Request) -> Response:
 
 
 def routes(static: Path = STATIC) -> list[BaseRoute]:
-    """The last routes of the server: the page, and an answer for unknown addresses of the interface."""
+    """The last routes of the server: an answer for unknown addresses of the interface, and the page."""
     methods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
     api = Route("/api/{rest:path}", no_such, methods=methods, include_in_schema=False)
-    if not (static / "index.html").is_file():
-        return [api, Route("/", unbuilt, include_in_schema=False)]
-    return [api, Mount("/", Page(directory=static, html=True), name="page")]
+    return [api, Mount("/", Page(directory=static, html=True, check_dir=False), name="page")]
