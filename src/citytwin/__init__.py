@@ -1,9 +1,8 @@
 """citytwin: a live digital twin of a city for crisis simulation and response.
 
-    import citytwin
-    city = citytwin.open("andorra")          # a city folder
-    result = citytwin.open("runs/cloudburst")  # a run folder
-    result.table("building")                 # a GeoDataFrame; result.fields is an xarray Dataset
+>>> city = citytwin.open("andorra")  # a city folder
+>>> result = citytwin.open("runs/cloudburst")  # a run folder
+>>> result.table("building")  # a GeoDataFrame; result.fields is an xarray Dataset
 """
 
 from __future__ import annotations

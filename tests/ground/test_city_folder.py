@@ -103,7 +103,7 @@ def test_a_broken_folder_is_told_in_one_line(city: City, tmp_path: Path) -> None
     assert "\n" not in str(caught.value)
     (tmp_path / "c" / "building.parquet").unlink()
     (tmp_path / "c" / "city.toml").write_text("name = ")
-    with pytest.raises(InputError, match="city.toml"):
+    with pytest.raises(InputError, match=r"city\.toml"):
         read_city(tmp_path / "c")
 
 

@@ -9,7 +9,8 @@ from citytwin.columns import Column, Columns
 from citytwin.errors import ConflictError, InputError, MissingError
 
 ROW = {
-    "kind": "tram_weight", "column": "tram_load", "unit": "kg", "meaning": "Load of a tram", "low": "0", "high": "60000", "usual_low": "0",
+    "kind": "tram_weight", "column": "tram_load", "unit": "kg", "meaning": "Load of a tram", "low": "0", "high": "60000",
+    "usual_low": "0",
     "usual_high": "15000", "period": "30", "rate": "", "department": "traffic", "share": "10", "model": "",
 }  # fmt: skip
 
