@@ -54,7 +54,7 @@ FIRST = ("river_stage", "rain_gauge", "traffic_intensity", "air_temperature", "s
 
 def make_devices(plan: Plan, spots: Callable[[str], Spots]) -> Devices:
     """Exactly as many devices as planned. `spots` gives the places of one name."""
-    kinds = columns.shipped().kinds
+    kinds = {name: kind for name, kind in columns.shipped().kinds.items() if kind.share > 0}
     counts = dict(zip(kinds, _counts(plan.devices, [k.share for k in kinds.values()], list(kinds)), strict=True))
     made: list[Devices] = []
     for kind, count in counts.items():

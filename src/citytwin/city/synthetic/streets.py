@@ -62,19 +62,29 @@ def make_streets(plan: Plan, frame: Frame) -> Streets:
     """Fill the neighbourhoods with local streets and join everything to one network."""
     local, kinds, faces = _local(plan, frame)
     main = np.array(frame.roads, dtype=object)
-    noded = shapely.get_parts(shapely.line_merge(shapely.union_all(np.concatenate([main, local]), grid_size=0.05)))
+    sources = np.concatenate([main, local, _anchors(main[np.array(frame.bridges, dtype=bool)])])
+    noded = shapely.get_parts(shapely.line_merge(shapely.union_all(sources, grid_size=0.05)))
     middle = shapely.line_interpolate_point(noded, 0.5, normalized=True)
-    tree = shapely.STRtree(np.concatenate([main, local]))
-    pairs = tree.query(middle, predicate="dwithin", distance=0.3)
-    source = np.full(len(noded), -1)
-    for row, found in sorted(zip(*pairs.tolist(), strict=True), reverse=True):
-        source[row] = found  # the lowest, a main road before a local street, is set last
+    piece, found = shapely.STRtree(sources).query(middle, predicate="dwithin", distance=0.3)
+    source = np.full(len(noded), len(sources))
+    np.minimum.at(source, piece, found)  # a main road before a local street
+    source[source >= len(main) + len(local)] = -1
     known = source >= 0
     noded, source = noded[known], source[known]
     kind = np.concatenate([np.array(frame.classes, dtype="U16"), kinds])[source]
     bridge = np.concatenate([np.array(frame.bridges, dtype=bool), np.zeros(len(local), dtype=bool)])[source]
     face = np.concatenate([np.full(len(main), -1), faces])[source]
     return _network(noded, kind, bridge, face)
+
+
+def _anchors(bridges: Lines) -> Lines:
+    """Stubs of 3 m at both ends of each bridge: they keep a bridge from being merged with the street that goes on from it."""
+    ends = np.stack([_ends(bridges, 0), _ends(bridges, -1)], axis=1)
+    way = ends[:, 1] - ends[:, 0]
+    aslant = np.stack([way[:, 0] - way[:, 1], way[:, 0] + way[:, 1]], axis=1)
+    aslant = 3.0 * aslant / np.hypot(*aslant.T)[:, None]
+    stubs = np.stack([ends, ends + np.stack([-aslant, aslant], axis=1)], axis=2)
+    return np.asarray(shapely.linestrings(stubs.reshape(-1, 2, 2)))
 
 
 def _local(plan: Plan, frame: Frame) -> tuple[Lines, npt.NDArray[np.str_], Whole]:
