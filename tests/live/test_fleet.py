@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
+import xarray
 from device_city import device_city
 
 from citytwin.city import City, Facts, Ground
@@ -11,6 +13,7 @@ from citytwin.columns import shipped
 from citytwin.io.feeds.fleet import Fleet
 from citytwin.io.feeds.mqtt import packet
 from citytwin.io.feeds.signals import CLOCK_AHEAD, DROPOUT, SPIKES, STUCK, WRONG_CLOCK, Signals
+from citytwin.io.feeds.water import RunWater
 from citytwin.state import State
 
 KINDS = shipped().kinds
@@ -111,3 +114,23 @@ def test_the_length_of_a_packet_is_written_as_mqtt_says(size, length):
     assert len(made) == 1 + length + size
     digits = made[1 : 1 + length]
     assert sum((d & 127) * 128**i for i, d in enumerate(digits)) == size
+
+
+def test_the_water_of_a_run_comes_and_goes_where_it_did(tmp_path):
+    depth = np.zeros((3, 2, 3), dtype=np.float32)
+    depth[1, 1, 2] = 1.5
+    depth[2] = np.nan
+    course = xarray.Dataset(
+        {"water_depth": (("time", "y", "x"), depth)},
+        {"time": pd.date_range("2026-11-21", periods=3, freq="5min"), "y": [150.0, 50.0], "x": [50.0, 150.0, 250.0]},
+    )
+    course.to_netcdf(tmp_path / "fields.nc")
+    (tmp_path / "result.json").write_text('{"scenario": {}, "impact": {}, "grade": {}}')
+    water = RunWater(tmp_path, np.array([260.0, 60.0, 900.0]), np.array([40.0, 160.0, 40.0]))
+    assert [water.at(t).tolist() for t in (-1, 299, 300, 599, 9999)] == [
+        [0, 0, 0],
+        [0, 0, 0],
+        [1.5, 0, 0],
+        [1.5, 0, 0],
+        [0, 0, 0],
+    ]

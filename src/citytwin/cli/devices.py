@@ -21,6 +21,7 @@ from citytwin.io.feeds.mqtt import Publisher
 from citytwin.io.feeds.replay import over_mqtt, read_recording
 from citytwin.io.feeds.replay import replay as replay_readings
 from citytwin.io.feeds.signals import FAULT_SHARE
+from citytwin.io.feeds.water import RunWater
 from citytwin.twin import Twin
 
 
@@ -39,16 +40,20 @@ def devices() -> None:
 @click.option("--qos", type=click.IntRange(0, 1), default=1, show_default=True, help="MQTT quality of service.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Same seed, same readings at the same times.")
 @click.option("--faults", type=float, default=FAULT_SHARE, show_default=True, help="Share of devices faulty in any hour.")
+@click.option("--run", type=click.Path(path_type=Path), help="A flood run whose water gauges and roads follow from now on.")
+@click.option("--speed", type=float, default=1.0, show_default=True, help="Times as fast as the run was.")
 @json_option
 def simulate(
     city: Path, rate: float | None, number: int | None, seconds: float | None, mqtt: str, connections: int, qos: int,
-    seed: int, faults: float, as_json: bool,
+    seed: int, faults: float, run: Path | None, speed: float, as_json: bool,
 ) -> None:  # fmt: skip
     """Publish over MQTT what the devices of CITY would measure."""
     host, port = _address(mqtt)
     known = read_city(city)
     fleet = Fleet(known, known.columns.kinds, rate=rate, devices=number, connections=connections, qos=qos, seed=seed,
                   faults=faults)  # fmt: skip
+    if run is not None:
+        fleet.water, fleet.water_speed = RunWater(run, fleet.signals.x, fleet.signals.y), speed
     say(f"{fleet.number} devices of {known.name} publish to {host}:{port}")
     done = asyncio.run(_run(fleet, host, port, seconds))
     if as_json:

@@ -16,6 +16,7 @@ from citytwin.columns import DeviceKind
 from citytwin.errors import InputError, MissingError
 from citytwin.io.feeds.mqtt import Publisher
 from citytwin.io.feeds.signals import FAULT_SHARE, Signals
+from citytwin.io.feeds.water import RunWater
 
 TICK = 0.05  # seconds between looks at who is due
 
@@ -55,6 +56,8 @@ class Fleet:
         self._first = np.random.default_rng((seed, 5)).uniform(0, 1, self.number) * self._interval
         self._connections = min(connections, self.number)
         self.publishers: list[Publisher] = []
+        self.water: RunWater | None = None  # a flood that gauges follow from the start of `run` on
+        self.water_speed = 1.0
 
     async def run(
         self, host: str, port: int, seconds: float | None = None, stop: Callable[[], bool] = lambda: False,
@@ -72,6 +75,8 @@ class Fleet:
         try:
             while not stop() and (seconds is None or time.time() - begin < seconds):
                 now = time.time()
+                if self.water is not None:
+                    self.signals.stand_in(self.water.at((now - begin) * self.water_speed))
                 rows = np.flatnonzero(due <= now)
                 await self._publish(rows, now)
                 due[rows] += self._interval[rows]

@@ -57,9 +57,13 @@ class Signals:
     def follow(self, state: State | None) -> None:
         """From now on gauges and water sensors rise with `water_depth` of `state`; None: there is no flood."""
         if state is None or "water_depth" not in state:
-            self._depth = None
+            self.stand_in(None)
         else:
-            self._depth = np.where(self._cell >= 0, state["water_depth"][np.maximum(self._cell, 0)], 0.0)
+            self.stand_in(np.where(self._cell >= 0, state["water_depth"][np.maximum(self._cell, 0)], 0.0))
+
+    def stand_in(self, depth: Floats | None) -> None:
+        """The same, for the depth of the water (m) at each device."""
+        self._depth = depth
 
     def sample(self, row: Rows, now: float) -> Sample:
         """What the devices at `row` say at `now`; those that drop out say nothing."""
