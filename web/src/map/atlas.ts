@@ -43,7 +43,7 @@ export class Atlas {
       maxPitch: 70,
       attributionControl: false,
       fadeDuration: 150,
-      canvasContextAttributes: { antialias: true, preserveDrawingBuffer: location.hash.includes('keep-pixels') },
+      canvasContextAttributes: { antialias: devicePixelRatio < 2, preserveDrawingBuffer: location.hash.includes('keep-pixels') },
     });
     this.map.addControl(new NavigationControl({ visualizePitch: true }), 'top-right');
     this.map.addControl(new ScaleControl({ maxWidth: 120 }), 'bottom-right');

@@ -6,6 +6,7 @@ import { filledShare, type Raster } from '../lib/frames';
 import type { Span } from '../lib/timeline';
 import { city } from './city.svelte';
 import { time } from './time.svelte';
+import { view } from './view.svelte';
 
 export type Mode = 'a' | 'b' | 'swipe' | 'difference';
 
@@ -89,7 +90,14 @@ class RunStore {
     }
     if (status === 'queued' || status === 'running' || known?.status === status) return;
     void this.refresh();
-    if (status === 'done' && this.watched.delete(message.id)) void this.show(message.id, true);
+    if (status === 'done' && this.watched.delete(message.id)) void this.present(message.id, known?.name ?? 'The run');
+  }
+
+  /** Shows a run that just ended, with its result beside the map. */
+  private async present(id: string, name: string): Promise<void> {
+    await this.show(id, true);
+    view.result = true;
+    view.say(`${name} is done`);
   }
 
   async remove(id: string): Promise<void> {
@@ -138,6 +146,7 @@ class RunStore {
     }
     await this.detail(id);
     this.spans();
+    view.result = true;
     await this.loadFrames();
   }
 
