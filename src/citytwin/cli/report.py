@@ -18,7 +18,9 @@ def report(run: Path, out: Path, city_folder: Path | None, replace: bool) -> Non
     """Write a PDF report of RUN (a run folder): map, numbers, grade, limits."""
     from citytwin.city import read_city
     from citytwin.scenario import read_result
-    from citytwin.scenario.report import make_report
 
-    made = make_report(read_result(run), out, read_city(city_folder) if city_folder else None, replace)
+    result = read_result(run)
+    from citytwin.scenario.report import make_report  # after the run is known to be one: this loads the drawing library
+
+    made = make_report(result, out, read_city(city_folder) if city_folder else None, replace)
     say(f"written to {made}")
