@@ -92,6 +92,16 @@ def test_a_flooded_station_stays_out_when_the_water_has_gone():
     )
 
 
+def test_a_city_may_say_depends_on_instead_of_feeds():
+    said = CITY.relations.rename(
+        columns={"from_table": "to_table", "to_table": "from_table", "from_key": "to_key", "to_key": "from_key"}
+    )
+    city = City(CITY.facts, {t: CITY.table(t) for t in CITY.tables}, CITY.ground, said.assign(kind="depends_on"))
+    made, usual = (Bench(c, "power", "water").water(EAST).step() for c in (city, CITY))
+    assert made.impact == usual.impact
+    assert made.state["facility_without_power"].tolist() == usual.state["facility_without_power"].tolist()
+
+
 def test_a_second_feed_keeps_the_lights_on():
     relations = CITY.relations.copy()
     relations.loc[len(relations)] = ("feeds", "power_bus", "s_west", "building", "b3")
@@ -109,6 +119,16 @@ def test_a_backup_bridges_a_power_cut_until_it_is_used_up():
     made = Bench(CITY, "power", "water", water=WaterParameters(backup="8 min")).water(EAST).step()
     assert made.impact["customers_without_water"] == 0
     assert made.step().impact["customers_without_water"] == homes(WEST_HOMES)
+
+
+def test_a_tank_bridges_the_loss_of_the_works_until_it_is_empty():
+    node = CITY.table("water_node").copy()
+    node.loc[node["key"] == "w_east", "kind"] = "tank"
+    city = City(CITY.facts, {**{t: CITY.table(t) for t in CITY.tables}, "water_node": node}, CITY.ground, CITY.relations)
+    made = Bench(city, "water", water=WaterParameters(storage="8 min")).water(pond(1.5, 360, 100, 380, 120)).step()
+    assert made.impact["customers_without_water"] == 0
+    assert made.diagnostics("water")["customers_on_storage_or_without"] == homes(range(16))
+    assert made.step().impact["customers_without_water"] == homes(range(16))
 
 
 def test_flooded_works_stop_all_water():

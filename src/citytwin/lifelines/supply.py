@@ -26,7 +26,7 @@ FLOODED = 1.22  # m: 4 ft, functionality threshold depth of substations, FEMA Ha
 
 
 class Network:
-    """Nodes `table`, their `kind`, and the edges between them, with `feeds` relations among nodes as edges too.
+    """Nodes `table`, their `kind`, and the edges between them, with feeding relations among nodes as edges too.
 
     `source`: nodes that bring supply into their part (by the first of `sources` kinds found there, else every node).
     """
@@ -47,12 +47,17 @@ class Network:
         self.source = self._sources(sources)
 
     def feeds(self, table: str) -> tuple[Rows, Rows]:
-        """The `feeds` relations from nodes to `table`: row of the node and row of the thing, both known."""
+        """Who feeds what in `table`: row of the node and row of the thing, both known.
+
+        A node `feeds` a thing, or the thing `depends_on` the node: cities say it either way.
+        """
         r = self.city.relations
         if table not in self.city or not len(r):
             return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
-        r = r[(r["kind"] == "feeds") & (r["from_table"] == self.table) & (r["to_table"] == table)]
-        node, thing = self.city.rows(self.table, r["from_key"]), self.city.rows(table, r["to_key"])
+        out = r[(r["kind"] == "feeds") & (r["from_table"] == self.table) & (r["to_table"] == table)]
+        into = r[(r["kind"] == "depends_on") & (r["from_table"] == table) & (r["to_table"] == self.table)]
+        node = self.city.rows(self.table, [*out["from_key"], *into["to_key"]])
+        thing = self.city.rows(table, [*out["to_key"], *into["from_key"]])
         known = (node >= 0) & (thing >= 0)
         return node[known], thing[known]
 
@@ -79,10 +84,11 @@ class Network:
         np.maximum.at(top, part, known)
         self.source |= (known > 0) & (known >= top[part])
 
-    def supplied(self, alive: Marks) -> Marks:
-        """Which nodes are supplied while only `alive` ones work."""
+    def supplied(self, alive: Marks, also: Marks | None = None) -> Marks:
+        """Which nodes are supplied while only `alive` ones work; `also` names further sources (tanks that hold something)."""
         part = self.parts(alive)
-        return alive & np.isin(part, part[alive & self.source])
+        source = self.source if also is None else self.source | also
+        return alive & np.isin(part, part[alive & source])
 
 
 class Fed:

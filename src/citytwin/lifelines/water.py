@@ -19,6 +19,7 @@ SOURCE = (
     "for water works by analogy. Networks as graphs without flows: a convention of this project."
 )
 
+STORES = ("reservoir", "tank")
 EQUIPMENT = ("works", "pump", "water_works", "pumping_station")
 
 
@@ -30,6 +31,9 @@ class WaterParameters(Parameters):
     )
     backup: Annotated[float, Quantity("s")] = Field(
         0.0, ge=0, le=30 * 86400, description="How long works and pumps run on without mains power, as in 8 h"
+    )
+    storage: Annotated[float, Quantity("s")] = Field(
+        12 * 3600.0, ge=0, le=30 * 86400, description="How long reservoirs and tanks last once no works reach them, as in 12 h"
     )
     assume_nearest: bool = Field(
         True, description="Where the city does not say who feeds a building, take the nearest works (marked as assumed)"
@@ -51,9 +55,9 @@ class Water:
                    ramp="category", categories=("supplied", "without water"), source=SOURCE),
         ),
         needs=("building", "cell"), optional=("water_node", "pipe", "facility"), grade=Grade.SKETCH, source=SOURCE,
-        limits="A rough sketch: pressure, storage in tanks, breaks of mains and dirty water are not simulated; water is either "
-               "there or not. Works without power stop at once unless the scenario gives them a backup. Where the city does "
-               "not say which works feed a building, the nearest are assumed.",
+        limits="A rough sketch: pressure, the filling of tanks, breaks of mains and dirty water are not simulated; water is "
+               "either there or not, and tanks last for a set time. Works without power stop at once unless the scenario "
+               "gives them a backup. Where the city does not say which works feed a building, the nearest are assumed.",
     )  # fmt: skip
 
     def __init__(self, setup: Setup, state: State) -> None:
@@ -62,12 +66,13 @@ class Water:
         self.customers = customers(city.table("building"))
         self.hours = 0.0
         self.ever = np.zeros(len(self.customers), dtype=np.bool_)
+        self.ever_on_storage = self.ever.copy()
         self.reason = ""
         self.table = "water_node" if "water_node" in city else "facility"
-        if self.table not in city or not np.isin(city.table(self.table)["kind"], (*EQUIPMENT, "reservoir", "tank")).any():
+        if self.table not in city or not np.isin(city.table(self.table)["kind"], (*EQUIPMENT, *STORES)).any():
             self.reason = "the city has no water works"
             return
-        kinds = (("works", "water_works", "reservoir"), ("tank",), ("pump", "pumping_station"))
+        kinds = (("works", "water_works"), ("reservoir",), ("tank",), ("pump", "pumping_station"))
         self.network = Network(city, self.table, "pipe", ("from_node", "to_node"), kinds)
         assume = ("works", "water_works") if self.params.assume_nearest else ()
         self.buildings, self.assumed = fed_things(self.network, "building", assume)
@@ -76,6 +81,8 @@ class Water:
         self.equipment = np.isin(self.network.kind, EQUIPMENT)
         self.flooded = np.zeros(self.network.nodes, dtype=np.bool_)
         self.dark = np.zeros(self.network.nodes)
+        self.store = np.isin(self.network.kind, STORES) & ~self.network.source
+        self.drained = np.zeros(self.network.nodes)
         if not self.equipment.any():
             self.reason = "the city knows no works or pumps that could fail"
         elif not self.buildings.known.any():
@@ -89,7 +96,11 @@ class Water:
         without_power = state[f"{self.table}_without_power"] > 0
         self.dark = np.where(without_power, self.dark + (end - begin), 0.0)
         stopped = self.equipment & without_power & (self.dark > self.params.backup)
-        supplied = self.network.supplied(~(self.flooded | stopped))
+        alive = ~(self.flooded | stopped)
+        by_works = self.network.supplied(alive)
+        self.drained = np.where(by_works, 0.0, self.drained + (end - begin))
+        self.ever_on_storage |= self.buildings.without(by_works)
+        supplied = self.network.supplied(alive, self.store & (self.drained <= self.params.storage))
         without = self.buildings.without(supplied)
         self.ever |= without
         self.hours += float(np.sum(self.customers[without])) * (end - begin) / 3600
@@ -108,6 +119,7 @@ class Water:
             "impact": {"customers_without_water": int(np.sum(self.customers[self.ever]))},
             "customers": int(np.sum(self.customers[self.buildings.known])),
             "customer_hours_without_water": self.hours,
+            "customers_on_storage_or_without": int(np.sum(self.customers[self.ever_on_storage])),
             "works_and_pumps": int(np.sum(self.equipment)),
             "works_and_pumps_flooded": int(np.sum(self.flooded)),
             "buildings_supply_unknown": int(np.sum(~self.buildings.known)),
