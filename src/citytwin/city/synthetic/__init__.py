@@ -21,7 +21,7 @@ from citytwin.city.synthetic.countryside import make_countryside
 from citytwin.city.synthetic.days import make_days
 from citytwin.city.synthetic.devices import Devices, along, make_devices
 from citytwin.city.synthetic.facilities import build_sites, claim_blocks, settle_facilities
-from citytwin.city.synthetic.networks import make_power, make_water, pipe_materials
+from citytwin.city.synthetic.networks import Network, make_power, make_water, pipe_materials
 from citytwin.city.synthetic.people import PER_HOUSEHOLD, homes_at_usual_size, make_people
 from citytwin.city.synthetic.plan import CRS, Floats, Plan, Whole, make_plan, resized
 from citytwin.city.synthetic.rasters import make_ground
@@ -65,11 +65,7 @@ def synthesize(
     tables["road"], tables["junction"] = assembly.street_tables(plan, streets)
     tables["waterway"], tables["water"] = assembly.water_tables(plan, terrain, frame)
     tables["household"], tables["person"] = assembly.people_tables(residents, days)
-    tables["power_bus"], tables["power_line"] = assembly.network_tables(plan, power, "e", "bus", "voltage")
-    tables["power_bus"]["voltage"] = np.where(np.isin(power.kind, ["plant", "substation"]), 110_000.0, 10_000.0)
-    tables["water_node"], tables["pipe"] = assembly.network_tables(plan, water, "n", "node", "diameter")
-    tables["water_node"]["elevation"] = np.round(terrain.elevation(*water.place.T), 2)
-    tables["pipe"]["material"] = pipe_materials(plan, water)
+    tables |= _network_tables(plan, terrain, power, water)
     stops, tables["stop"] = _stops(plan, streets, frame)
     progress(0.9, "devices")
     finder = Finder(plan, terrain, streets, buildings, facilities, power, water, tables, stops)  # type: ignore[arg-type]
@@ -127,6 +123,17 @@ def _drawn(plan: Plan) -> Site:
     claimed[rows] = True
     buildings = build_sites(plan, blocks, services, rows, make_buildings(plan, blocks, claimed))
     return Site(plan, terrain, frame, streets, blocks, services, rows, buildings)
+
+
+def _network_tables(plan: Plan, terrain: Terrain, power: Network, water: Network) -> dict[str, pd.DataFrame]:
+    """Nodes and lines of both networks."""
+    made: dict[str, pd.DataFrame] = {}
+    made["power_bus"], made["power_line"] = assembly.network_tables(plan, power, "e", "bus", "voltage")
+    made["power_bus"]["voltage"] = np.where(np.isin(power.kind, ["plant", "substation"]), 110_000.0, 10_000.0)
+    made["water_node"], made["pipe"] = assembly.network_tables(plan, water, "n", "node", "diameter")
+    made["water_node"]["elevation"] = np.round(terrain.elevation(*water.place.T), 2)
+    made["pipe"]["material"] = pipe_materials(plan, water)
+    return made
 
 
 def _stops(plan: Plan, streets: Streets, frame: Frame) -> tuple[Floats, gpd.GeoDataFrame]:
