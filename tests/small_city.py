@@ -14,6 +14,7 @@ from citytwin.state import State
 CRS = "EPSG:32631"
 WEST, NORTH, CELL, SIDE = 400_000.0, 4_700_000.0, 10.0, 40
 
+
 def at(east: float, south: float) -> tuple[float, float]:
     """The point `east` metres from the west edge and `south` metres from the north edge."""
     return WEST + east, NORTH - south
