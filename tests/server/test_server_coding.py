@@ -12,8 +12,8 @@ from hypothesis.extra.numpy import arrays
 
 from citytwin.city import read_city
 from citytwin.server import encoding
+from citytwin.server.packing import pack, unpack
 from citytwin.server.results import Coding, pooled
-from citytwin.server.worker import pack, unpack
 from citytwin.sim import columns_with
 from citytwin.state import State
 

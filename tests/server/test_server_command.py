@@ -156,3 +156,19 @@ def test_demo_makes_a_city_whose_devices_are_heard(tmp_path):
     finally:
         demo.end()
     assert "Traceback" not in demo.words()
+
+
+def test_a_server_that_is_stopped_while_it_starts_leaves_nothing_behind(folder, tmp_path):
+    with (tmp_path / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-c", START, "serve", str(folder), "--port", "0", "--mqtt-port", "0"], stderr=log
+        )
+    end = time.monotonic() + 60
+    while not (folder / "live" / "lock").exists() and time.monotonic() < end:
+        time.sleep(0.01)
+    children = psutil.Process(process.pid).children(recursive=True)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(30) == 0
+    assert "Traceback" not in (tmp_path / "log").read_text()
+    _, alive = psutil.wait_procs(children, timeout=5)
+    assert not alive

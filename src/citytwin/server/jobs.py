@@ -24,8 +24,8 @@ from citytwin.errors import ConflictError, InputError, MissingError, TwinError, 
 from citytwin.jsonable import plain
 from citytwin.scenario import Scenario, read_result
 from citytwin.server.encoding import dumps
+from citytwin.server.packing import pack
 from citytwin.server.process import PATIENCE, Process
-from citytwin.server.worker import pack
 from citytwin.state import State
 
 log = logging.getLogger("citytwin.server")

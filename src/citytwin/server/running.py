@@ -81,14 +81,25 @@ async def serve(folder: Path, where: Listening, beside: Beside = nothing, say: C
     """
     from citytwin.twin import Twin
 
+    task = asyncio.current_task()
+    assert task is not None
+    _on_signals(task.cancel)  # while it starts
     twin = Twin.open(folder)
     try:
         with contextlib.closing(bound(where.host, where.port)) as listener:
             await twin.start(mqtt_port=where.mqtt_port)
             async with beside(twin):
                 await _serve(twin, folder, where, listener, say)
+    except asyncio.CancelledError:
+        say("stopped before it was ready")
     finally:
         await twin.stop()
+
+
+def _on_signals(react: Callable[[], object]) -> None:
+    """Let SIGINT and SIGTERM call `react`."""
+    for each in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(each, react)
 
 
 async def _serve(twin: Twin, folder: Path, where: Listening, listener: socket.socket, say: Callable[[str], None]) -> None:
@@ -98,7 +109,6 @@ async def _serve(twin: Twin, folder: Path, where: Listening, listener: socket.so
         ws_per_message_deflate=False, timeout_graceful_shutdown=PATIENCE, server_header=False, lifespan="on",
     )  # fmt: skip
     server = _Server(config)
-    loop = asyncio.get_running_loop()
 
     def asked() -> None:
         if server.should_exit:
@@ -107,15 +117,12 @@ async def _serve(twin: Twin, folder: Path, where: Listening, listener: socket.so
             say("stopping")
         server.should_exit = True
 
-    for each in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(each, asked)
+    _on_signals(asked)
     told = asyncio.create_task(_announce(server, app, where, listener, say))
     try:
         await server.serve(sockets=[listener])
     finally:
         told.cancel()
-        for each in (signal.SIGINT, signal.SIGTERM):
-            loop.remove_signal_handler(each)
     if not server.started:
         raise OutsideError("the server could not start", hint="the lines above say why")
 

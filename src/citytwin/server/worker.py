@@ -2,7 +2,8 @@
 
 Orders come as JSON lines on stdin, news go as JSON lines to stdout (whatever else prints goes to stderr). The end of
 stdin is the end of the server: then the process and all its children (an ensemble's) die at once, so a killed server
-leaves nothing behind. It is the leader of its own process group, a Ctrl-C in the terminal is the server's affair.
+leaves nothing behind, and therefore this module imports what is heavy only when an order needs it: it listens first. It is the
+leader of its own process group, a Ctrl-C in the terminal is the server's affair.
 """
 
 from __future__ import annotations
@@ -18,42 +19,16 @@ import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
-import numpy as np
-
-from citytwin.city import City, read_city
 from citytwin.errors import OutsideError, SimulationError, TwinError
-from citytwin.state import State
+
+if TYPE_CHECKING:
+    from citytwin.city import City
 
 REST = 0.1  # seconds between two reports of progress
 
 Order = dict[str, Any]
-
-
-def pack(state: State, path: Path) -> None:
-    """Write the written columns of `state` to `path`: only the rows that differ from the column's start value."""
-    arrays: dict[str, np.ndarray[Any, Any]] = {"time": np.array(state.time)}
-    for name in state.written:
-        values, start = state[name], state.columns[name].start
-        differs = ~np.isnan(values) if np.isnan(start) else values != start
-        arrays[f"{name}:rows"] = np.flatnonzero(differs)
-        arrays[f"{name}:values"] = values[differs]
-    with path.open("wb") as out:
-        np.savez(out, **arrays)  # type: ignore[arg-type]
-
-
-def unpack(path: Path, city: City) -> State:
-    """The state that `pack` wrote; columns that this process does not know are left out."""
-    from citytwin.sim import columns_with
-
-    columns = columns_with(city.columns)
-    with np.load(path, allow_pickle=False) as arrays:
-        state = State(city, columns, float(arrays["time"]))
-        for name in (n.removesuffix(":rows") for n in arrays.files if n.endswith(":rows")):
-            if name in columns:
-                state.edit(name)[arrays[f"{name}:rows"]] = arrays[f"{name}:values"]
-    return state
 
 
 class Worker:
@@ -72,6 +47,8 @@ class Worker:
     def city(self) -> City:
         """The city, read at the first order."""
         if self._city is None:
+            from citytwin.city import read_city
+
             self._city = read_city(self.folder)
         return self._city
 
@@ -125,6 +102,7 @@ class Worker:
     def run(self, order: Order) -> None:
         """Play a scenario into a run folder."""
         from citytwin import scenario
+        from citytwin.server.packing import unpack
 
         checked = scenario.parse(order["scenario"])
         state = None
