@@ -93,6 +93,13 @@ def test_a_stated_population_scales_the_rule(town: Any, tmp_path: Path) -> None:
     assert any("stated population of 60" in note for note in made.facts.notes)
 
 
+def test_of_a_town_that_the_box_cuts_only_its_share_is_counted(town: Any, tmp_path: Path) -> None:
+    town.node(500, 480, place="town", name="Town", population="60")
+    path = town.write(tmp_path / "t.osm")
+    half = build_city(Plan(path, "T", bbox=(9.99, 49.99, 10 + 450 / 71700, 50.02)))["building"]
+    assert half["people"].sum() == pytest.approx(60 * len(half) / 14, abs=1)
+
+
 def test_an_unbelievable_population_is_not_taken(town: Any, tmp_path: Path) -> None:
     town.node(500, 480, place="city", name="Metropolis", population="9000000")
     made = build_city(Plan(town.write(tmp_path / "t.osm"), "T"))["building"]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,9 @@ import geopandas as gpd
 import numpy as np
 import pandas as pd
 import pyproj
+import rasterio.errors
 import shapely
+from rasterio._err import CPLE_BaseError
 
 from citytwin import __version__
 from citytwin.city import City, Facts, Ground, Source
@@ -74,7 +77,8 @@ def build_city(plan: Plan, told: Told = lambda share, words: None) -> City:
     extract = read_osm(plan.osm)
     crs, extent = _extent(plan, extract)
     told(0.2, "making buildings, roads and places")
-    tables, notes, layers = _tables(plan, extract, crs, extent)
+    with _reading(plan.osm):
+        tables, notes, layers = _tables(plan, extract, crs, extent)
     facts = Facts(plan.name, f"EPSG:{crs.to_epsg()}", made_by=f"citytwin {__version__}")
     facts.sources.append(_source(plan.osm, "OpenStreetMap", ODBL, extract.date))
     notes += _people(plan, tables, layers, extent, facts)
@@ -91,6 +95,16 @@ def build_city(plan: Plan, told: Told = lambda share, words: None) -> City:
     facts.missing[:] = _missing(tables, ground)
     told(0.9, "writing")
     return City(facts, {name: t for name, t in tables.items() if len(t)}, ground, relations)
+
+
+@contextlib.contextmanager
+def _reading(*paths: Path) -> Iterator[None]:
+    """What GDAL, PROJ and GEOS raise over a file, as one line that names the file."""
+    try:
+        yield
+    except (rasterio.errors.RasterioError, CPLE_BaseError, pyproj.exceptions.ProjError, shapely.errors.GEOSException) as error:
+        first = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise InputError(f"cannot be used: {first}", ", ".join(map(str, paths))) from error
 
 
 def _check(plan: Plan) -> None:
@@ -166,6 +180,9 @@ def _tables(
     """All tables but stops, the notes, and the layers of the file in city coordinates, cut to the extent."""
     reach = extent if plan.bbox else extent.buffer(MARGIN, join_style="mitre")
     layers = {name: _inside(layer.to_crs(crs), reach, name) for name, layer in extract.layers.items()}
+    whole = extract.layers["building"].to_crs(crs)
+    layers["every"] = gpd.GeoDataFrame({"key": whole["key"]}, geometry=shapely.centroid(whole.geometry.to_numpy()), crs=crs)
+    layers["place"] = extract.layers["place"].to_crs(crs)
     notes = []
     lost = len(extract.layers["building"]) - len(layers["building"])
     if lost:
@@ -234,10 +251,11 @@ def _people(
     if not len(building):
         return []
     if plan.population:
-        found = people.people_from_file(plan.population, building, extent, plan.population_column, plan.population_density)
+        with _reading(plan.population):
+            found = people.people_from_file(plan.population, building, extent, plan.population_column, plan.population_density)
         facts.sources.append(_source(plan.population, "population"))
     else:
-        found = people.people_by_rule(building, layers["boundary"], layers["place"], plan.household)
+        found = people.people_by_rule(building, layers["boundary"], layers["place"], layers["every"], plan.household)
     building["people"] = found.people
     building["people_under_15"], building["people_over_64"] = found.people * plan.ages[0], found.people * plan.ages[1]
     guessed = "people," * found.estimated + "people_under_15,people_over_64"
@@ -260,7 +278,8 @@ def _stops(plan: Plan, tables: dict[str, gpd.GeoDataFrame], extent: shapely.Poly
 
 def _add_assets(plan: Plan, tables: dict[str, gpd.GeoDataFrame], crs: pyproj.CRS, facts: Facts) -> None:
     for assets in plan.assets:
-        rows = read_assets(assets.table, assets.path, assets.mapping, crs)
+        with _reading(assets.path):
+            rows = read_assets(assets.table, assets.path, assets.mapping, crs)
         tables[assets.table] = join_assets(tables.get(assets.table), rows)
         facts.sources.append(_source(assets.path, f"assets of {assets.table}", note=f"{len(rows)} rows"))
 
@@ -286,7 +305,8 @@ def _ground(
     if not plan.dem:
         return None
     frame = make_frame(extent.buffer(MARGIN, join_style="mitre").bounds, plan.cell_size, crs)
-    terrain = read_terrain(plan.dem, frame)
+    with _reading(*plan.dem):
+        terrain = read_terrain(plan.dem, frame)
     told(0.55, "carving streams")
     lowered = carve_streams(terrain.elevation, frame, tables["waterway"])
     notes += _ground_notes(terrain, lowered, frame)

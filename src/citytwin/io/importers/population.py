@@ -25,7 +25,6 @@ from scipy.spatial import cKDTree
 from citytwin.errors import InputError, MissingError, nearest
 from citytwin.io.importers import values
 from citytwin.io.importers.assets import read_table
-from citytwin.io.importers.buildings import HOUSING
 
 HOUSEHOLD = 2.3  # people a household: EU-28, 2015, Eurostat lfst_hhantych
 UNDER_15, OVER_64 = 0.149, 0.213  # shares of the EU's residents, 1 January 2023, Eurostat demo_pjanind
@@ -231,29 +230,35 @@ def _column(frame: gpd.GeoDataFrame, asked: str, path: Path) -> str:
 
 
 def people_by_rule(
-    building: gpd.GeoDataFrame, boundary: gpd.GeoDataFrame, place: gpd.GeoDataFrame, household: float = HOUSEHOLD
-) -> Residents:
-    """Dwellings times household size, scaled to the populations that OpenStreetMap states for areas, else for places."""
+    building: gpd.GeoDataFrame, boundary: gpd.GeoDataFrame, place: gpd.GeoDataFrame, every: gpd.GeoDataFrame,
+    household: float = HOUSEHOLD,
+) -> Residents:  # fmt: skip
+    """Dwellings times household size, scaled to the populations that OpenStreetMap states for areas, else for places.
+
+    every: all buildings of the file (`key` and points), also those that the city's extent leaves out: of an area or place that
+    the extent cuts, the share of its buildings inside counts.
+    """
     rule = building["dwellings"].to_numpy(dtype=float) * household
     people, notes = rule.copy(), [f"people estimated: dwellings x {household:g}"]
     if not rule.sum():
         return Residents(people, True, notes)
-    centre = shapely.centroid(building.geometry.to_numpy())
+    row = pd.Index(every["key"]).get_indexer(pd.Index(building["key"]))
+    points = every.geometry.to_numpy()
     done = np.zeros(len(rule), dtype=bool)
-    for name, population, inside in _stated_areas(boundary, place, centre):
+    for name, stated, around in [*_stated_areas(boundary, place, points), *_stated_places(place, points)]:
+        inside = around[row]
+        population = stated * inside.sum() / around.sum()
         rest = inside & ~done
         wanted, ours = population - people[inside & done].sum(), rule[rest].sum()
         if ours > 0 and BELIEVED[0] <= wanted / ours <= BELIEVED[1]:
             people[rest] = rule[rest] * wanted / ours
             done |= inside
-            notes.append(f"{name}: scaled to its stated population of {population:.0f}")
-    for name, population, inside in _stated_places(place, centre):
-        rest = inside & ~done
-        ours = rule[rest].sum()
-        if ours > 0 and rest.sum() > 0.9 * inside.sum() and BELIEVED[0] <= population / ours <= BELIEVED[1]:
-            people[rest] = rule[rest] * population / ours
-            done |= inside
-            notes.append(f"{name}: scaled to its stated population of {population:.0f}")
+            part = (
+                ""
+                if inside.sum() == around.sum()
+                else f", of which {inside.sum() / around.sum():.0%} of the buildings are inside"
+            )
+            notes.append(f"{name}: scaled to its stated population of {stated:.0f}{part}")
     if done.any() and rule[done].sum() > 0:  # what no statement covers is like what one does
         people[~done] = rule[~done] * people[done].sum() / rule[done].sum()
     return Residents(whole(people, np.zeros(len(people), dtype=np.int64)), True, notes)
@@ -300,8 +305,3 @@ def _stated_places(place: gpd.GeoDataFrame, centre: npt.NDArray[np.object_]) -> 
         best[nearer], owner[nearer] = far[nearer], row
     known = values.each(own["population"], values.people)
     return [(str(own["name"].iloc[r]), float(known[r]), owner == r) for r in range(len(own)) if known[r] > 0]
-
-
-def housing_share(building: gpd.GeoDataFrame) -> float:
-    """Share of the buildings that hold homes."""
-    return float(building["use"].isin(HOUSING).mean()) if len(building) else 0.0
