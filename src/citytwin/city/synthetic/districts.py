@@ -87,10 +87,10 @@ def settle_kinds(plan: Plan, terrain: Terrain, faces: list[Polygon]) -> list[str
     _, t = plan.axes(*centre.T)
     mouth = plan.axes(*terrain.river[int(np.argmin(np.abs(terrain.upstream)))])[1]
     coastal = distance_to_coast(terrain, *centre.T)
-    height = terrain.elevation(*centre.T)
+    high = terrain.elevation(*centre.T) / (0.0095 * plan.radius + 2.0)  # above 1 are hills with a view
     chance = rng.uniform(0, 1, (len(faces), 2))
     side = (t - float(mouth)) * port_side(plan)
-    kinds = [_kind(*row) for row in zip(away, coastal / plan.radius, side / plan.radius, height, *chance.T, strict=True)]
+    kinds = [_kind(*row) for row in zip(away, coastal / plan.radius, side / plan.radius, high, *chance.T, strict=True)]
     kinds[0] = "old_town"
     if plan.radius < VILLAGE:
         return [_IN_A_VILLAGE.get(kind, kind) for kind in kinds]
@@ -108,7 +108,7 @@ VILLAGE = 900.0  # m: what reaches no further is a village, without towers, esta
 _IN_A_VILLAGE = {"centre": "old_town", "inner": "terraces", "estate": "suburb", "port": "terraces", "park": "villas"}
 
 
-def _kind(away: float, coastal: float, side: float, height: float, chance: float, other: float) -> str:
+def _kind(away: float, coastal: float, side: float, high: float, chance: float, other: float) -> str:
     if 0.10 < side < 0.62 and coastal < 0.24 and away > 0.14:
         return "port"
     if away < 0.13:
@@ -117,7 +117,7 @@ def _kind(away: float, coastal: float, side: float, height: float, chance: float
         return "park"
     if away < 0.36:
         return "inner"
-    if height > 32 and other < 0.7:
+    if high > 1 and other < 0.7:
         return "villas"
     if away < 0.62:
         return "estate" if other < 0.2 else "terraces" if other < 0.72 else "inner"
