@@ -7,7 +7,7 @@ import { Protocol } from 'pmtiles';
 import { FieldLayer } from './field-layer';
 import { addIcons } from './icons';
 import { PointsLayer } from './points-layer';
-import { GROUND_SLOT, palette, POINT_SLOT, style, type Grouped } from './style';
+import { GROUND_SLOT, POINT_SLOT, style, type Grouped } from './style';
 
 setWorkerUrl(worker);
 addProtocol('pmtiles', new Protocol().tile);
@@ -104,9 +104,5 @@ export class Atlas {
 
   setData(name: 'selected' | 'planned', data: FeatureCollection): void {
     this.map.getSource<GeoJSONSource>(name)?.setData(data);
-  }
-
-  ground(dark: boolean): string {
-    return palette(dark).ground;
   }
 }
