@@ -74,3 +74,10 @@ def test_the_published_schema_knows_every_installed_simulator() -> None:
     assert "flood" in str(schema["properties"]["hazards"])
     assert "wall" in str(schema["properties"]["interventions"])
     assert schema["additionalProperties"] is False
+
+
+def test_what_is_reckoned_anyhow_can_be_told_how() -> None:
+    scenario = parse({**GOOD, "impact": [{"loss": {"price_factor": 1.3}}]})
+    assert scenario.params["loss"].model_dump()["price_factor"] == 1.3
+    with pytest.raises(InputError, match="price_factor"):
+        parse({**GOOD, "impact": [{"loss": {"price_facter": 1.3}}]})

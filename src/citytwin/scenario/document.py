@@ -20,6 +20,9 @@ from citytwin.scenario import vary
 from citytwin.sim import Parameters, Planned, all_simulators, intervention, simulator
 from citytwin.units import Quantity
 
+ROOMS = {"hazards": "hazard", "lifelines": "lifeline", "impact": "impact"}
+"""Which entry of a scenario names simulators of which room."""
+
 Seconds = Annotated[float, Quantity("s"), Field(gt=0)]
 
 
@@ -36,6 +39,7 @@ class Frame(BaseModel):
     seed: int = Field(0, ge=0, le=2**63 - 1, description="Same seed, same result")
     hazards: list[dict[str, Any]] = Field(min_length=1, description="What happens")
     lifelines: list[str | dict[str, Any]] = Field([], description="Networks whose failure is simulated too")
+    impact: list[dict[str, Any]] = Field([], description="Entries for what is reckoned anyhow, as loss or exposure")
     interventions: list[dict[str, Any]] = Field([], description="What people do, each with the time it is done (at)")
     members: int = Field(1, ge=1, le=10_000, description="Number of ensemble members")
     vary: dict[str, Any] = Field({}, description="What differs between members: path -> distribution")
@@ -118,9 +122,9 @@ def _look(said: Any, folder: Path | None) -> tuple[Scenario | None, list[InputEr
     if not isinstance(frame, Frame):
         return None, problems
     params: dict[str, Parameters] = {}
-    for room, entries in (("hazard", frame.hazards), ("lifeline", frame.lifelines)):
-        for number, entry in enumerate(entries):
-            _simulator_entry(room, f"{room}s[{number}]", entry, folder, params, problems)
+    for name, room in ROOMS.items():
+        for number, entry in enumerate(getattr(frame, name)):
+            _simulator_entry(room, f"{name}[{number}]", entry, folder, params, problems)
     planned = [
         _intervention_entry(f"interventions[{n}]", e, params, folder, problems) for n, e in enumerate(frame.interventions)
     ]
@@ -245,12 +249,12 @@ def json_schema() -> dict[str, Any]:
         defs.update({f"{name}.{key}": value for key, value in form.pop("$defs", {}).items()})
         return {"type": "object", "properties": {name: form, **extra}, "required": [name], "additionalProperties": False}
 
-    for room in ("hazard", "lifeline"):
+    for place, room in ROOMS.items():
         found = [s.spec for s in all_simulators() if s.spec.room == room]
         forms: list[dict[str, Any]] = [entry(s.name, s.params, {}) for s in found]
         if room == "lifeline" and found:
             forms.append({"enum": [s.name for s in found]})
-        schema["properties"][f"{room}s"]["items"] = {"anyOf": forms} if forms else False
+        schema["properties"][place]["items"] = {"anyOf": forms} if forms else False
     kinds = [kind for s in all_simulators() for kind in s.spec.interventions]
     at = {"at": {"type": ["string", "number"], "format": "quantity", "unit": "s"}}
     schema["properties"]["interventions"]["items"] = {"anyOf": [entry(k.name, k.params, at) for k in kinds]} if kinds else False

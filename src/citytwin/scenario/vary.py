@@ -28,7 +28,7 @@ def _place(said: dict[str, Any], path: str) -> tuple[dict[str, Any], str]:
     """The mapping in `said` that holds the last part of `path`, as in flood.rain.intensity."""
     where = f"vary.{path}"
     name, *rest = _parts(path) or [""]
-    entries = [e for room in ("hazards", "lifelines") for e in said.get(room, []) if isinstance(e, dict)]
+    entries = [e for room in ("hazards", "lifelines", "impact") for e in said.get(room, []) if isinstance(e, dict)]
     here: Any = next((e for e in entries if name in e), None)
     if here is None:
         raise InputError(f'the scenario has no "{name}"', where, nearest(name, [k for e in entries for k in e]))
