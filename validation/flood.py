@@ -119,8 +119,11 @@ def rain_on_a_plane(slope: float, length: float, dx: float, bound: float) -> Ite
 
 
 def normal_depth() -> Iterator[Row]:
-    """Steady uniform flow down a slope has Manning's depth h = (q n / sqrt(S))^(3/5)."""
-    for slope, q, bound in ((0.001, 2.0, 0.002), (0.01, 0.1, 0.002), (0.2, 0.01, 0.005)):
+    """Steady uniform flow down a slope has Manning's depth h = (q n / sqrt(S))^(3/5).
+
+    In the first case all tiles step alike; in the others they do not, which costs accuracy in cells beside such a border.
+    """
+    for slope, q, bound in ((0.001, 2.0, 1e-5), (0.01, 0.1, 0.03), (0.2, 0.01, 0.005)):
         n, dx = 0.04, 10.0
         city = city_of(np.arange(50)[::-1] * dx * slope + np.zeros((3, 1)), dx)
         inflow = [{"across": across(city, 0), "discharge": f"{q * 3 * dx} m3/s"}]
@@ -148,7 +151,8 @@ def steady_flow_over_a_chosen_bed() -> Iterator[Row]:
     level = float(np.float32(bed_at[-1]) + wanted[-1])
     flood = flooded(
         city, 4 * 3600.0, 600.0, edges=CLOSED, roughness=n,
-        inflow=[{"across": across(city, 0), "discharge": f"{q * 3 * dx} m3/s"}], sea=[{"edge": "east", "level": f"{level!r} m"}],
+        inflow=[{"across": across(city, 0), "discharge": f"{q * 3 * dx} m3/s"}],
+        sea=[{"edge": "east", "level": f"{level!r} m"}],
     )  # fmt: skip
     yield Row("steady flow over a bed made for it (MacDonald), 10 m cells", "RMSE of depth, share of mean", 0.02,
               rmse(middle(flood), wanted))  # fmt: skip

@@ -4,7 +4,7 @@ The method is the local inertial approximation of the two-dimensional shallow wa
 fluxes on the faces between them (Bates, Horritt and Fewtrell 2010, J. Hydrol. 387, 33-45; weighted with the neighbouring
 fluxes as in de Almeida, Bates, Freer and Souvignet 2012, Water Resour. Res. 48, W05528). Friction is taken at the new
 time, which is the root of a quadratic equation, so that a film on a steep slope runs at Manning's speed for any step.
-Tiles step with their own power-of-two share of the largest step, each in the middle of its span; a face steps with the finer
+Tiles step with their own power-of-two share of the largest step, a face steps with the finer
 of its two tiles (Sanders 2008, J. Hydraul. Res. 46, 466-475).
 
 Arrays are flat. A cell's index is `c`; its west face is x-face `c`, its north face y-face `c`; `width` is one row.
@@ -246,7 +246,8 @@ def tile_cells(
     turns: tuple[Number, Number, Number],
 ) -> Number:
     """New depths of all cells of a tile and fluxes of its faces. turns: dx/dt inside, west, north, 0 on a side
-    that is not due: its fluxes stay. Returns the deepest."""
+    that is not due: its fluxes stay. Returns the deepest.
+    """
     turn, turn_west, turn_north = turns
     deep = np.zeros(TILE, np.float32)
     north_before = q_y[first : first + TILE].copy()

@@ -109,13 +109,12 @@ def point_sources(
 
 @kernel
 def due_tiles(k: int, active: Whole, level: Whole, across: int, due: Flags, chosen: Whole) -> int:
-    """Mark the tiles that are due in substep k, the middle of their span; choose them and those beside them.
+    """Mark the tiles that are due in substep k, the first of their span; choose them and those beside them.
 
     Returns how many were chosen.
     """
     for t in active:
-        span = 1 << level[t]
-        due[t] = (k & (span - 1)) == span >> 1
+        due[t] = (k & ((1 << level[t]) - 1)) == 0
     n = 0
     for t in active:
         if due[t] or due[t - 1] or due[t + 1] or due[t - across] or due[t + across]:
