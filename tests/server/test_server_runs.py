@@ -306,3 +306,17 @@ def test_deleting_a_run_leaves_nothing_of_it(client, server):
     assert len(list((server.folder / "live").rglob(f"{id}*"))) == 3
     assert client.delete(f"/api/runs/{id}").json()["status"] == "deleted"
     assert list((server.folder / "live").rglob(f"*{id}*")) == []
+
+
+def test_an_ensemble_is_a_run_like_any_other_and_its_numbers_have_ranges(client):
+    vary = {"flood.rain.intensity": {"uniform": {"low": "60 mm/h", "high": "120 mm/h"}}}
+    said = ended(client, started(client, {**FLOOD, "name": "Twice", "duration": "20min", "members": 2, "vary": vary}))
+    assert said["status"] == "done", said["error"]
+    assert said["members"] == 2
+    closed = said["result"]["impact"]["roads_closed_km"]
+    assert closed["low"] <= closed["median"] <= closed["high"]
+    for column in said["frames"]["columns"]:
+        header, codes = frames_of(client.get(f"/api/runs/{said['id']}/frames/{column}").content)
+        assert codes.shape[1:] == (header["height"], header["width"])
+    assert client.get(f"/api/runs/{said['id']}/tables/road").json()["columns"]
+    assert client.get(f"/api/runs/{said['id']}/report.pdf").content.startswith(b"%PDF-")

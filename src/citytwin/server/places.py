@@ -214,6 +214,8 @@ def _known(series: pd.Series[Any]) -> list[Any]:
 
 def folded(words: str) -> str:
     """Words without accents, in lower case, as the search compares them."""
+    if words.isascii():
+        return " ".join(words.lower().split())
     apart = unicodedata.normalize("NFKD", words.casefold())
     return " ".join("".join(c for c in apart if not unicodedata.combining(c)).split())
 
@@ -228,11 +230,11 @@ class _Names:
         for table, frame in tables.items():
             if "name" not in frame:
                 continue
-            names = frame["name"]
-            for row in np.flatnonzero((names.notna() & (names != "")).to_numpy()):
-                self.table.append(table)
-                self.row.append(int(row))
-                parts.append(folded(str(names.iloc[row])))
+            names = frame["name"].fillna("").astype(str)
+            rows = np.flatnonzero((names != "").to_numpy()).tolist()
+            self.table += [table] * len(rows)
+            self.row += rows
+            parts += [folded(name) for name in names.to_numpy(dtype=object)[rows]]
         self.text = "\n" + "\n".join(parts) + "\n"
         lengths = np.fromiter((len(p) + 1 for p in parts), dtype=np.int64, count=len(parts))
         self.starts = [0, *np.cumsum(lengths).tolist()]
