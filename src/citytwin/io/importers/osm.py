@@ -272,8 +272,9 @@ def read_osm(path: Path, told: Told = lambda share, words: None) -> Extract:
                 reader.area(thing)
     except (RuntimeError, ValueError) as error:
         raise InputError(f"is damaged or cut off: {error}", str(path), "fetch the file again") from error
+    del processor  # and with it the places of all nodes
     told(0.9, "making geometries")
-    layers = {name: sheet.frame() for name, sheet in reader.sheets.items()}
+    layers = {name: reader.sheets.pop(name).frame() for name in list(reader.sheets)}
     extract = Extract(layers, reader.highway.lines(), reader.power_line.lines(), box, date or _text_date(path, form))
     extract.broken, extract.path = reader.broken, path
     if not len(layers["building"]) and not len(extract.highway.table):
