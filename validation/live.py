@@ -25,6 +25,7 @@ from typing import Any
 
 import duckdb
 import geopandas as gpd
+import nats
 import numpy as np
 import pyarrow as pa
 
@@ -106,6 +107,16 @@ async def disturb(twin: TwinProcess, seconds: float, kills: list[str], dice: ran
             print(f"         twin is back after {time.time() - again:.1f} s", file=sys.stderr)
 
 
+async def caught_up(folder: Path) -> None:
+    """Wait until the history has the last message of the log, no longer than five minutes."""
+    client = await nats.connect(f"nats://127.0.0.1:{json.loads((folder / 'live/nats/broker.json').read_text())['port']}")
+    last = json.loads((await client.request("$JS.API.STREAM.INFO.$MQTT_msgs", b"{}")).data)["state"]["last_seq"]
+    await client.close()
+    async with asyncio.timeout(300):
+        while json.loads((folder / "live/committed.json").read_text())["sequence"] < last:
+            await asyncio.sleep(0.1)
+
+
 def compare(folder: Path, recorder: Recorder) -> dict[str, int]:
     """What was sent against what plain DuckDB finds in the files."""
     row = np.concatenate([r for r, _ in recorder.said])
@@ -145,7 +156,7 @@ async def story(folder: Path, given: argparse.Namespace) -> dict[str, Any]:
         fleet.run("127.0.0.1", twin.port, seconds, patience=180), disturb(twin, seconds, victims, dice)
     )  # fmt: skip
     took = time.time() - begin
-    await asyncio.sleep(2)
+    await caught_up(folder)
     await twin.end(signal.SIGTERM)
     return {
         "seconds": round(took, 1), "rate": round(done.sent / took), "behind_s": round(done.behind, 1),

@@ -40,6 +40,7 @@ COMMIT_READINGS = 200_000  # or until so many wait
 MOST_WAITING = 1_000_000  # more than this are not read from the log until the history has taken some
 FORGET_SECONDS = 5.0
 COMPACT_SECONDS = 20.0  # between looks at the number of files; the memory is set down then too
+DRAIN_SECONDS = 30.0
 MOST_LINES = 4 << 20  # bytes of one message of a batch
 LOOKBACK = 6 * 3600.0  # a value read longer ago than this is not part of the city's state at a past moment
 LONG_LOOKBACK = 2 * 86400.0  # but a device that comes back is still known
@@ -141,8 +142,14 @@ class Twin:
                     self.problem = str(error)
 
     async def stop(self) -> None:
-        """Write what was read to the history, end the broker (what it holds, it keeps), let go of the folder."""
+        """Read what the log holds by now, write it to the history, end the broker, let go of the folder.
+
+        What cannot be read within `DRAIN_SECONDS` stays in the log for the next start.
+        """
         self._stopping = True
+        with contextlib.suppress(OutsideError, TimeoutError):
+            async with asyncio.timeout(DRAIN_SECONDS if self._tasks else 0):
+                await self._drained()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -156,6 +163,13 @@ class Twin:
         if self._broker is not None:
             await self._broker.stop()
         self._lock.release()
+
+    async def _drained(self) -> None:
+        """Wait until everything that the log holds now has been read."""
+        if self._log is not None and self._tasks:
+            _, last = await self._log.range()
+            while self._read_to < last:
+                await asyncio.sleep(0.02)
 
     @property
     def mqtt_port(self) -> int:

@@ -113,6 +113,16 @@ def test_a_twin_that_comes_back_knows_what_it_knew(city_folder):
         assert (again[3], when_again[3], status_again[3], good) == (value[3], when[3], status[3], 1)
 
 
+def test_a_twin_that_is_stopped_politely_first_reads_all_that_was_acknowledged(city_folder):
+    async def story(twin):
+        moments = range(1_795_000_000, 1_795_003_000)
+        messages = ((b"city/noise/device-3", b'{"value":%d,"time":%d}' % (50 + t % 9, t)) for t in moments)
+        assert await publish(twin.mqtt_port, *messages) == 3000
+
+    asyncio.run(living(city_folder, story))
+    assert len(kept(city_folder)) == 3000
+
+
 class Listening:
     """`citytwin devices listen` in its own process."""
 
