@@ -253,8 +253,3 @@ def _numbers(series: pd.Series[Any]) -> list[Any]:
         numbers: list[Any] = series.to_numpy(dtype=float, na_value=np.nan).round(6).tolist()
         return numbers
     return [None if v is None or v != v else str(v) for v in series]
-
-
-def scenario_text(run: Path) -> str:
-    """The scenario as it was run."""
-    return read_result(run).scenario_text
