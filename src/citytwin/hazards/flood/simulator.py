@@ -35,11 +35,12 @@ BUILDING_STEP = 5.0
 COLUMNS = (
     Column("water_depth", "cell", "m", "depth of water on the ground", 0.0, 1000.0, 0.0, "max", "depth", DEPTH_STEPS),
     Column("water_speed", "cell", "m/s", "speed of the water", 0.0, 100.0, 0.0, "max", "speed", SPEED_STEPS),
-    Column("water_depth_peak", "cell", "m", "largest depth of water so far", 0.0, 1000.0, 0.0, "max", "depth", DEPTH_STEPS),
+    Column("water_depth_peak", "cell", "m", "largest depth of water so far", 0.0, 1000.0, 0.0, "max", "depth", DEPTH_STEPS,
+           course=False),
     Column("water_hazard_peak", "cell", "m**2/s", "largest depth times speed of the water so far", 0.0, 10000.0, 0.0, "max",
-           "hazard", HAZARD_STEPS),
+           "hazard", HAZARD_STEPS, course=False),
     Column("water_arrival", "cell", "s", f"first time, after the start, with {ENOUGH} m of water", 0.0, peak="min",
-           ramp="level"),
+           ramp="level", course=False),
 )  # fmt: skip
 
 SPEC = Spec(
