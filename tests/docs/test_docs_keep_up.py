@@ -62,7 +62,11 @@ def test_every_command_line_shown_is_one_that_citytwin_has(page: Path) -> None:
                 assert word.split("=")[0] in options, f"{page.name}: {line}"
 
 
-@pytest.mark.parametrize("page", PAGES, ids=IDS)
+# The scenario of this page needs the plug-in that the page makes; tests/conformance installs it and checks the page.
+OF_A_PLUGIN = ROOT / "docs" / "how-to" / "add-a-hazard.md"
+
+
+@pytest.mark.parametrize("page", [p for p in PAGES if p != OF_A_PLUGIN])
 def test_every_scenario_shown_is_a_good_one(page: Path) -> None:
     for block in re.findall(r"```yaml\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL):
         said = yaml.safe_load(block)
