@@ -179,12 +179,15 @@ def _tables(
 ) -> tuple[dict[str, gpd.GeoDataFrame], list[str], dict[str, gpd.GeoDataFrame]]:
     """All tables but stops, the notes, and the layers of the file in city coordinates, cut to the extent."""
     reach = extent if plan.bbox else extent.buffer(MARGIN, join_style="mitre")
-    layers = {name: _inside(layer.to_crs(crs), reach, name) for name, layer in extract.layers.items()}
-    whole = extract.layers["building"].to_crs(crs)
-    layers["every"] = gpd.GeoDataFrame({"key": whole["key"]}, geometry=shapely.centroid(whole.geometry.to_numpy()), crs=crs)
-    layers["place"] = extract.layers["place"].to_crs(crs)
+    layers: dict[str, gpd.GeoDataFrame] = {}
+    for name in list(extract.layers):  # one at a time: a large extract does not fit twice
+        layer = extract.layers.pop(name).to_crs(crs)
+        if name == "building":
+            middle = shapely.centroid(layer.geometry.to_numpy())
+            layers["every"] = gpd.GeoDataFrame({"key": layer["key"]}, geometry=middle, crs=crs)
+        layers[name] = layer if name == "place" else _inside(layer, reach, name)
     notes = []
-    lost = len(extract.layers["building"]) - len(layers["building"])
+    lost = len(layers["every"]) - len(layers["building"])
     if lost:
         notes.append(f"{lost} buildings outside the city's extent were left out")
     if extract.broken:
