@@ -150,9 +150,11 @@ class Twin:
         with contextlib.suppress(OutsideError, TimeoutError):
             async with asyncio.timeout(DRAIN_SECONDS if self._tasks else 0):
                 await self._drained()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        left = set(self._tasks)
+        while left:  # again and again: `asyncio.wait_for` of Python 3.11, used by nats-py, can swallow a cancellation
+            for task in left:
+                task.cancel()
+            _, left = await asyncio.wait(left, timeout=0.5)
         self._tasks = []
         with contextlib.suppress(OutsideError):
             if self._log is not None:
