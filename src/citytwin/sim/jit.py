@@ -30,4 +30,4 @@ def parallel(function: Function) -> Function:
 
 def use_threads(wanted: int) -> None:
     """Let what the calling thread runs next use `wanted` threads, at least one and at most as many as there are."""
-    numba.set_num_threads(max(1, min(wanted, numba.config.NUMBA_NUM_THREADS)))
+    numba.set_num_threads(max(1, min(wanted, numba.config.NUMBA_NUM_THREADS)))  # type: ignore[attr-defined]
