@@ -27,7 +27,15 @@ def columns_page() -> str:
     columns = columns_with()
     rows: list[tuple[object, ...]] = [(f"`{c.name}`", c.table, c.unit, c.meaning, f"{c.low:g} … {c.high:g}") for c in columns]
     kinds: list[tuple[object, ...]] = [
-        (f"`{k.name}`", f"`{k.column.name}`", k.column.unit, f"{k.period:g} s", f"{k.usual[0]:g} … {k.usual[1]:g}", k.department, k.model)
+        (
+            f"`{k.name}`",
+            f"`{k.column.name}`",
+            k.column.unit,
+            f"{k.period:g} s",
+            f"{k.usual[0]:g} … {k.usual[1]:g}",
+            k.department,
+            k.model,
+        )
         for k in columns.kinds.values()
     ]
     return "\n\n".join([
@@ -56,7 +64,11 @@ def simulators_page() -> str:
 
 def city_page() -> str:
     """The declared tables of a city folder, the bands of its ground, its relations."""
-    parts = ["# Tables of a city", NOTE, "More attributes are welcome and kept. How the folder is laid out: [city folder](city-folder.md)."]
+    parts = [
+        "# Tables of a city",
+        NOTE,
+        "More attributes are welcome and kept. How the folder is laid out: [city folder](city-folder.md).",
+    ]
     for form in FORMS.values():
         rows: list[tuple[object, ...]] = [(f"`{a.name}`", a.kind, a.unit, a.meaning) for a in form.attributes]
         parts += [f"## {form.name}", f"{form.meaning.capitalize()}. Geometry: {form.geometry or 'none'}.",

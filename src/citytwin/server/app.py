@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from fastapi import FastAPI
 
 from citytwin import __version__
-from citytwin.server import basemap, city, errors, live, page, readings, runs, scenarios, tables, things
+from citytwin.server import basemap, city, errors, features, live, page, query, readings, runs, scenarios, tables, things
 from citytwin.server.basemap import Basemap
 from citytwin.server.guard import Guard
 from citytwin.server.hub import Hub
@@ -83,8 +83,8 @@ def create_app(
         redoc_url=None, responses=PROBLEMS, redirect_slashes=False,
     )  # fmt: skip
     errors.install(app)
-    for each in (city.router, tables.router, things.router, readings.router, scenarios.router, runs.router):
-        app.include_router(each)
+    for each in (city, tables, things, query, features, readings, scenarios, runs):
+        app.include_router(each.router)
     app.router.routes += [*live.routes, *basemap.routes, *runs.routes, *page.routes()]
     app.add_middleware(Guard, listens=listens, names=tuple(names), origins=tuple(origins))
     _describe_errors(app)

@@ -20,12 +20,12 @@ import pandas as pd
 import shapely
 
 from citytwin.city import City
+from citytwin.city.graph import KIND_FIELDS, Graph
 from citytwin.errors import InputError, MissingError
 
 Rows = npt.NDArray[np.int64]
 Box = tuple[float, float, float, float]
 
-KIND_FIELDS = ("kind", "use", "class")
 SEARCHED = ("facility", "stop", "zone", "device", "waterway", "water", "building", "road", "bridge", "power_bus", "water_node")
 RELATIONS_SHOWN = 200
 
@@ -77,19 +77,13 @@ class Places:
         if box is not None:
             if not isinstance(frame, gpd.GeoDataFrame):
                 raise InputError(f"table {table} has no places", "bbox", "ask without bbox")
-            tree: shapely.STRtree = self.once(f"tree {table}", lambda: shapely.STRtree(frame.geometry.to_numpy()))
-            rows = np.sort(tree.query(self._local(box), predicate="intersects")).astype(np.int64)
+            rows = np.flatnonzero(Graph.of(self.city).in_box(table, *box))
         if kind is not None:
             field = next((f for f in KIND_FIELDS if f in frame), None)
             if field is None:
                 raise InputError(f"things in table {table} have no kinds", "kind")
             rows = rows[(frame[field].to_numpy()[rows] == kind).astype(bool)]
         return rows
-
-    def _local(self, box: Box) -> shapely.Geometry:
-        """A box of degrees in the city's CRS, where its sides are bent."""
-        inside = shapely.segmentize(shapely.box(*box), max(box[2] - box[0], box[3] - box[1], 1e-9) / 16)
-        return shapely.transform(inside, lambda p: np.column_stack(self.city.from_lonlat(p[:, 0], p[:, 1])))
 
     def geojson(self, table: str, rows: Rows) -> list[Any]:
         """The geometry of each row as GeoJSON text in longitude and latitude; None where it has none."""

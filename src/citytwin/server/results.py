@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gzip
 import struct
 import threading
@@ -164,6 +165,29 @@ class Results:
         static = set(self.places.table(table).columns) if table in self.city.tables else set()
         names = [c for c in frame.columns if c in declared or (c not in static and pd.api.types.is_numeric_dtype(frame[c]))]
         return frame, names
+
+    def values(self, run: Path, column: str, table: str, seconds: float | None) -> tuple[list[str], npt.NDArray[np.float64]]:
+        """A recorded column `seconds` after the start (the last frame until then), or its peak: keys and their values.
+
+        A ground column has no keys and one value a cell. Raises MissingError where the run kept no course of it.
+        """
+        if seconds is None and table != "cell":
+            frame, _ = self._affected(run, table)
+            if column in frame:
+                return frame["key"].astype(str).tolist(), frame[column].to_numpy(dtype=float, na_value=np.nan)
+        with self._fields(run) as file:
+            if column not in file.variables:
+                raise MissingError(f'the run kept no course of "{column}"', run.name, "ask without a time")
+            variable = file.variables[column]
+            keys = [] if table == "cell" else file.variables[f"{table}_key"][:].astype(str).tolist()
+            if "time" not in variable.dimensions:
+                return keys, np.asarray(variable[:], dtype=np.float64).ravel()
+            if seconds is not None:
+                step = int(np.searchsorted(file.variables["time"][:], seconds + 1e-6, side="right")) - 1
+                return keys, np.asarray(variable[max(step, 0)], dtype=np.float64).ravel()
+            peak = str(self.declared(run, column).get("peak", "max"))
+            steps = (np.asarray(variable[i], dtype=np.float64).ravel() for i in range(variable.shape[0]))
+            return keys, functools.reduce(lambda a, b: b if peak == "last" else pooling(peak)(a, b), steps)
 
     # -- series ---------------------------------------------------------------------------------------------------
 
