@@ -1,7 +1,7 @@
 """Readings a second, from devices to Parquet: single MQTT QoS 1 messages, and batches over the log.
 
 Each run starts `citytwin devices listen` on a made folder in its own process, sends for a fixed time from this one with
-as many messages open as the broker lets us have, and stops the clock when the last reading stands in the history.
+at most `OPEN` messages unacknowledged, and stops the clock when the last reading stands in the history.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from citytwin.io.feeds.log import LINES
 from citytwin.io.feeds.mqtt import Publisher
 
 SECONDS = 10.0
+OPEN = 20_000  # messages sent and not yet acknowledged, over all connections
 DEVICES = 10_000
 PATIENCE = 300.0
 Send = Callable[[Path, int], Awaitable[int]]
@@ -44,7 +45,7 @@ def devices() -> City:
 
 async def single(folder: Path, port: int, connections: int) -> int:
     """QoS 1, one reading a message, over `connections` connections; number acknowledged."""
-    publishers = [Publisher("127.0.0.1", port, f"bench-{i}") for i in range(connections)]
+    publishers = [Publisher("127.0.0.1", port, f"bench-{i}", max(1, OPEN // connections)) for i in range(connections)]
     for publisher in publishers:
         await publisher.connect()
     topics = [f"city/noise/d{i}".encode() for i in range(DEVICES)]

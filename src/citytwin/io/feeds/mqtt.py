@@ -36,11 +36,11 @@ class Publisher:
     """One MQTT client. `publish` never blocks; `await ready()` holds a sender back while the broker is behind.
 
     `sent`, `acked`: messages handed over for the first time, and QoS 1 messages that the broker has acknowledged; `again`:
-    messages sent once more after a lost connection.
+    messages sent once more after a lost connection. `window`: QoS 1 messages that may wait for their acknowledgement.
     """
 
-    def __init__(self, host: str, port: int, name: str) -> None:
-        self.host, self.port, self.name = host, port, name
+    def __init__(self, host: str, port: int, name: str, window: int = WINDOW) -> None:
+        self.host, self.port, self.name, self.window = host, port, name, window
         self.sent = self.acked = self.again = 0
         self._open: dict[int, bytes] = {}  # packet id -> PUBLISH packet not yet acknowledged
         self._next = 0
@@ -98,7 +98,7 @@ class Publisher:
                 self._next = self._next % 65535 + 1
             frame = packet(PUBLISH | QOS_1, _text(topic) + struct.pack(">H", self._next) + payload)
             self._open[self._next] = frame
-            if len(self._open) >= WINDOW:
+            if len(self._open) >= self.window:
                 self._free.clear()
         if self._link is not None:
             self._link.write(frame)
@@ -143,7 +143,7 @@ class Publisher:
 
     def let_go(self) -> None:
         """More may be sent, if not too many are open."""
-        if len(self._open) < WINDOW and (self._link is None or self._link.flowing):
+        if len(self._open) < self.window and (self._link is None or self._link.flowing):
             self._free.set()
 
 
