@@ -61,6 +61,14 @@ class Network:
         known = (node >= 0) & (thing >= 0)
         return node[known], thing[known]
 
+    def estimated(self, table: str) -> bool:
+        """Whether who feeds what in `table` is a guess, in whole or in part."""
+        r = self.city.relations
+        if "estimated" not in r:
+            return False
+        between = (r["kind"] == "feeds") & (r["from_table"] == self.table) & (r["to_table"] == table)
+        return bool(r.loc[between, "estimated"].any())
+
     def parts(self, alive: Marks) -> Rows:
         """The part of the network that each node belongs to, over edges between nodes that are `alive`."""
         carries = alive[self.first] & alive[self.last]
@@ -109,7 +117,7 @@ class Fed:
 def fed_things(network: Network, table: str, assume: Sequence[str] = ()) -> tuple[Fed, bool]:
     """What `network` feeds in `table`; where the city does not say, and `assume` names kinds, each thing's nearest such node.
 
-    Also returns whether that was assumed.
+    Also returns whether that was assumed, here or by whoever built the city (column `estimated` of its relations).
     """
     if table not in network.city:
         return Fed(0, np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)), False
@@ -117,7 +125,7 @@ def fed_things(network: Network, table: str, assume: Sequence[str] = ()) -> tupl
     node, thing = network.feeds(table)
     rows = np.flatnonzero(np.isin(network.kind, list(assume)))
     if len(node) or not len(rows):
-        return Fed(size, node, thing), False
+        return Fed(size, node, thing), network.estimated(table)
     place = shapely.point_on_surface(np.asarray(network.city.table(network.table).geometry.to_numpy(), dtype=object)[rows])
     tree = shapely.STRtree(place)
     things = np.asarray(network.city.table(table).geometry.to_numpy(), dtype=object)
