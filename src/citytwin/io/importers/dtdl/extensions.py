@@ -1,0 +1,128 @@
+"""Extensions of DTDL as tables: which contexts there are, and which co-types they add to which classes.
+
+From the extensions' own documents (DTDL.annotation, historization, mqtt, overriding, quantitativeTypes, requirement, streaming;
+iotcentral; iotoperations). A vocabulary that is `open` may hold co-types and properties that are not listed here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+
+from citytwin.io.importers.dtdl.grammar import GEOSPATIAL, NUMERIC, Rule
+from citytwin.io.importers.dtdl.quantities import SEMANTIC_2, SEMANTIC_3, UNITS_2, UNITS_3
+
+VALUED = ("CommandRequest", "CommandResponse", "Field", "MapValue", "Property", "Telemetry")
+TEXT = Rule("string", least=1)
+OPTIONAL_TEXT = Rule("string")
+NUMBER = Rule("number", least=1)
+
+
+@dataclass(frozen=True)
+class Cotype:
+    """A type that may stand beside the class of an element: on which classes, and the properties it adds.
+
+    schemas: the names or classes one of which the element's schema must be (empty: any). sibling: the property that names
+    another content of the same Interface. needs: a co-type that must be there too.
+    """
+
+    on: tuple[str, ...]
+    properties: Mapping[str, Rule] = field(default_factory=dict)
+    schemas: frozenset[str] = frozenset()
+    sibling: str = ""
+    needs: str = ""
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """What one context adds: its co-types, schema terms, and the other terms it defines."""
+
+    cotypes: Mapping[str, Cotype] = field(default_factory=dict)
+    schemas: frozenset[str] = frozenset()
+    terms: frozenset[str] = frozenset()
+    languages: tuple[int, ...] = (3, 4)
+    open: bool = False
+
+
+def _quantities(
+    semantic: Mapping[str, str], kinds: Mapping[str, frozenset[str]], on: tuple[str, ...], languages: tuple[int, ...]
+) -> Vocabulary:
+    numeric = frozenset(NUMERIC)
+    cotypes = {
+        name: Cotype(on, {"unit": Rule("term", least=1, only=tuple(sorted(kinds[kind])))}, numeric)
+        for name, kind in semantic.items()
+    }
+    every = frozenset().union(*kinds.values())
+    return Vocabulary(cotypes, frozenset(kinds) if languages != (2,) else frozenset(), every | set(kinds) | {"unit"}, languages)
+
+
+def _plain(on: str, languages: tuple[int, ...] = (3, 4), **cotypes: Cotype | None) -> Vocabulary:
+    return Vocabulary({name: cotype or Cotype(tuple(on.split())) for name, cotype in cotypes.items()}, languages=languages)
+
+
+_OBJECT = frozenset({"Object"})
+_MQTT = Vocabulary(
+    {
+        "Mqtt": Cotype(("Interface",), {"payloadFormat": TEXT} | {
+            name: OPTIONAL_TEXT for name in ("telemetryTopic", "commandTopic", "propertyTopic", "telemServiceGroupId",
+                                             "cmdServiceGroupId", "serviceGroupId")}),
+        "Idempotent": Cotype(("Command",)),
+        "Cacheable": Cotype(("Command",), {"ttl": TEXT}),
+        "Indexed": Cotype((*VALUED, "EnumValue", "Command"), {"index": Rule("integer", least=1)}),
+        "Transparent": Cotype(("CommandRequest", "CommandResponse", "Telemetry", "Property"), schemas=_OBJECT),
+    } | {name: Cotype(("Object",)) for name in ("Result", "PropertyResult", "Error")}
+    | {name: Cotype(("Field",)) for name in ("NormalResult", "ErrorResult", "ErrorMessage", "ErrorCode", "ErrorInfo",
+                                             "PropertyValue", "ReadError", "WriteError")},
+    open=True,
+)  # fmt: skip
+_VECTOR = frozenset({"vector"})
+_CENTRAL = Vocabulary(
+    {
+        "Event": Cotype(("Telemetry",)),
+        "State": Cotype(("Property", "Telemetry"), schemas=frozenset({"Enum"})),
+        "Location": Cotype(("Property", "Telemetry"), schemas=frozenset({"geopoint", *GEOSPATIAL})),
+        "AccelerationVector": Cotype(("Property", "Telemetry"), {
+            "unit": Rule("term", least=1, only=tuple(UNITS_2["AccelerationUnit"]))}, _VECTOR),
+        "VelocityVector": Cotype(("Property", "Telemetry"), {
+            "unit": Rule("term", least=1, only=tuple(UNITS_2["VelocityUnit"]))}, _VECTOR),
+    },
+    frozenset({"geopoint", "vector"}), languages=(2,), open=True,
+)  # fmt: skip
+_ANNOTATES = {"annotates": TEXT}
+_EXTENSION = "dtmi:dtdl:extension:"
+
+CONTEXTS: Mapping[str, Vocabulary] = (
+    {
+        f"{_EXTENSION}quantitativeTypes;1": _quantities(SEMANTIC_3, UNITS_3, VALUED, (3,)),
+        f"{_EXTENSION}quantitativeTypes;2": _quantities(SEMANTIC_3, UNITS_3, VALUED, (4,)),
+        f"{_EXTENSION}quantitativeTypes;3": _quantities(SEMANTIC_3, UNITS_3, VALUED, (4,)),
+        "dtmi:iotcentral:context;2": _CENTRAL,
+        "dtmi:iotoperations:context;4": Vocabulary(languages=(4,), open=True),
+    }
+    | {
+        f"{_EXTENSION}{name};{version}": vocabulary
+        for version in (1, 2)
+        for name, vocabulary in {
+            "annotation": _plain("", ValueAnnotation=Cotype(("Property", "Telemetry"), _ANNOTATES, sibling="annotates")),
+            "historization": _plain("Property Telemetry", Historized=None),
+            "overriding": _plain("", Override=Cotype(("Property", "Telemetry"), {"overrides": TEXT}, needs="ValueAnnotation")),
+            "requirement": _plain("Field", Required=None),
+            "streaming": _plain("Property", Streaming=None, StreamingProperty=None),
+        }.items()
+    }
+    | {f"{_EXTENSION}mqtt;{version}": _MQTT for version in (1, 2, 3, 4)}
+)
+"""Every extension context that is known here."""
+
+LIMITS: Mapping[str, int] = {"dtmi:dtdl:limits:onvif": 16, "dtmi:dtdl:limits:aio": 32}
+"""Contexts of DTDL 4 that widen its limits, and the depth of nested schemas they allow."""
+
+_NATIVE = _quantities(SEMANTIC_2, UNITS_2, ("Property", "Telemetry"), (2,))
+
+
+@cache
+def vocabularies(language: int, contexts: tuple[str, ...]) -> tuple[Vocabulary, ...]:
+    """What applies under these contexts: of the language itself, then of each extension that is known."""
+    native = (_NATIVE,) if language == 2 else ()
+    return native + tuple(CONTEXTS[name] for name in contexts if name in CONTEXTS)
