@@ -53,7 +53,8 @@ check: setup
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
 	@$(BIN)/python build_page.py --check
-	@$(BIN)/python -m pytest -n 2 --dist loadscope
+	@$(BIN)/python -m pytest -n 2 --dist loadscope --ignore tests/web
+	@$(BIN)/python -m pytest tests/web
 
 fast: setup ## the Python tests without a browser
 	@$(BIN)/python -m pytest -n 2 --dist loadscope --ignore tests/web
