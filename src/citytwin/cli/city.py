@@ -178,3 +178,18 @@ def synthesize(out: Path, people: int, devices: int, seed: int, name: str, repla
         made = make(people, devices, seed, name or None, told)
         _write(made, out, replace)
     _tell(out, as_json)
+
+
+@city.command()
+@click.argument("files", type=FILE, nargs=-1, required=True)
+@click.option("--allow-unknown", is_flag=True, help="Accept extensions of DTDL that citytwin does not know.")
+@show.json_option
+def models(files: tuple[Path, ...], allow_unknown: bool, as_json: bool) -> None:
+    """Check the DTDL models in FILES (or folders of them), and say what they declare in the words of a city."""
+    from citytwin.io.importers.dtdl import Options, declared, in_words, read_models
+
+    said = declared(read_models(files), Options(undefined=True if allow_unknown else None))
+    if as_json:
+        show.print_json(said)
+    else:
+        show.print_table(in_words(said))

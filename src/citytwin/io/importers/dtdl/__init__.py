@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from citytwin.io.importers.dtdl.declare import declared
+from citytwin.io.importers.dtdl.declare import columns_of, declared, in_words
 from citytwin.io.importers.dtdl.dtmi import check_dtmi
 from citytwin.io.importers.dtdl.model import Content, Interface, Options, Schema, options, parse, read_models
 from citytwin.io.importers.dtdl.refusal import ModelError
 
 __all__ = [
-    "Content", "Interface", "ModelError", "Options", "Schema", "check_dtmi", "declared", "options", "parse", "read_models",
+    "Content", "Interface", "ModelError", "Options", "Schema", "check_dtmi", "columns_of",
+    "declared", "in_words", "options", "parse", "read_models",
 ]  # fmt: skip

@@ -61,6 +61,11 @@ class Context:
             for v in self.vocabularies
         )
 
+    def term(self, text: str) -> str:
+        """The term that `text` stands for, if it is the DTMI of one that a context defines; else `text` unchanged."""
+        term = dtmi.of_language(text, self.language)
+        return term if self.knows(term) else text
+
     def within(self, written: Any) -> Context:
         """The context of an element that writes `written` as its own `@context`. Raises ModelError."""
         names = _names(written)

@@ -1,8 +1,8 @@
 """DTDL interfaces in the words of a city: kinds with attributes, columns, relations and parts.
 
-A numeric Telemetry, and a numeric Property that a device reports (it has a unit or a semantic type, or cannot be written and
-stands on an interface that observes), is a column; every other Property is an attribute. A Relationship is a kind of relation,
-a Component a part. The mapping is a proposal: nothing is written into a city by it.
+A numeric Telemetry is a column, and so is a numeric Property that has a unit (many models give measurements as properties);
+every other Property is an attribute. A Relationship is a kind of relation, a Component a part. A kind with columns is a kind
+of device. Nothing is written into a city by this.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from citytwin import units
+from citytwin.columns import Column
 from citytwin.io.importers.dtdl.dtmi import last_name
 from citytwin.io.importers.dtdl.grammar import NUMERIC
 from citytwin.io.importers.dtdl.model import Content, Interface, Options, Schema, parse
@@ -50,6 +51,31 @@ def declared(models: Iterable[Any] | Mapping[str, Interface], settings: Options 
     }
 
 
+def columns_of(interfaces: Mapping[str, Interface]) -> list[Column]:
+    """The columns of table `device` that the interfaces declare: those whose unit is given and known."""
+    kinds: list[dict[str, Any]] = declared(interfaces)["kinds"]
+    return [
+        Column(column["name"], "device", column["unit"], column["meaning"], source=kind["id"])
+        for kind in kinds
+        for column in kind["columns"]
+        if column["unit"] is not None
+    ]
+
+
+def in_words(said: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    """What `declared` says as rows of words for a person: kind, sort of content, name, what it is."""
+    rows: list[tuple[str, ...]] = []
+    for kind in said["kinds"]:
+        rows.append((kind["kind"], "", kind["id"], "extends " + ", ".join(kind["extends"]) if kind["extends"] else ""))
+        rows += [("", "column", c["name"], c["unit"] or "no known unit") for c in kind["columns"]]
+        rows += [("", "attribute", a["name"], a["type"]) for a in kind["attributes"]]
+        rows += [("", "event", e["name"], e["type"]) for e in kind["events"]]
+        rows += [("", "relation", r["kind"], "to " + r["target"]) for r in kind["relations"]]
+        rows += [("", "part", p["name"], p["kind"]) for p in kind["parts"]]
+        rows += [("", "command", c, "") for c in kind["commands"]]
+    return rows
+
+
 def _names(interfaces: Iterable[str]) -> dict[str, str]:
     """A kind's name for each interface: the last segment, with as many before it as make it unique."""
     listed = list(interfaces)
@@ -67,7 +93,8 @@ def _names(interfaces: Iterable[str]) -> dict[str, str]:
 def _kind(interface: Interface, names: Mapping[str, str]) -> dict[str, Any]:
     columns = [c for c in interface.contents if _is_column(c)]
     return {
-        "kind": names[interface.id], "id": interface.id, "title": interface.title, "meaning": interface.description,
+        "kind": names[interface.id], "table": "device" if columns else None, "id": interface.id,
+        "title": interface.title, "meaning": interface.description,
         "language": interface.language, "extends": [names.get(parent, parent) for parent in interface.extends],
         "attributes": [_attribute(c) for c in interface.of("Property") if c not in columns],
         "columns": [_column(c, names[interface.id]) for c in columns],

@@ -15,8 +15,6 @@ from citytwin.io.importers.dtdl.quantities import SEMANTIC_2, SEMANTIC_3, UNITS_
 
 VALUED = ("CommandRequest", "CommandResponse", "Field", "MapValue", "Property", "Telemetry")
 TEXT = Rule("string", least=1)
-OPTIONAL_TEXT = Rule("string")
-NUMBER = Rule("number", least=1)
 
 
 @dataclass(frozen=True)
@@ -62,20 +60,30 @@ def _plain(on: str, languages: tuple[int, ...] = (3, 4), **cotypes: Cotype | Non
 
 
 _OBJECT = frozenset({"Object"})
-_MQTT = Vocabulary(
-    {
-        "Mqtt": Cotype(("Interface",), {"payloadFormat": TEXT} | {
-            name: OPTIONAL_TEXT for name in ("telemetryTopic", "commandTopic", "propertyTopic", "telemServiceGroupId",
-                                             "cmdServiceGroupId", "serviceGroupId")}),
-        "Idempotent": Cotype(("Command",)),
-        "Cacheable": Cotype(("Command",), {"ttl": TEXT}),
-        "Indexed": Cotype((*VALUED, "EnumValue", "Command"), {"index": Rule("integer", least=1)}),
-        "Transparent": Cotype(("CommandRequest", "CommandResponse", "Telemetry", "Property"), schemas=_OBJECT),
-    } | {name: Cotype(("Object",)) for name in ("Result", "PropertyResult", "Error")}
-    | {name: Cotype(("Field",)) for name in ("NormalResult", "ErrorResult", "ErrorMessage", "ErrorCode", "ErrorInfo",
+_LABEL = r"[!$-*,\-.0-z|~]+"
+_BRACED = r"\{(?:[A-Za-z]+:)?[A-Za-z]+\}"
+_TOPIC = Rule("string", pattern=rf"(?!\$)(?:{_LABEL}|{_BRACED})(?:/(?:{_LABEL}|{_BRACED}))*")
+_GROUP = Rule("string", pattern=_LABEL)
+_DURATION = r"-?P(?=[0-9T])(?:\d+Y)?(?:\d+M)?(?:\d+W)?(?:\d+D)?(?:T(?=\d)(?:\d+H)?(?:\d+M)?(?:\d+(?:\.\d+)?S)?)?"
+_MQTT_1: Mapping[str, Cotype] = {
+    "Mqtt": Cotype(("Interface",), {"payloadFormat": TEXT, "telemetryTopic": _TOPIC, "commandTopic": _TOPIC}),
+    "Idempotent": Cotype(("Command",)),
+    "Cacheable": Cotype(("Command",), {"ttl": Rule("string", least=1, pattern=_DURATION)}, needs="Idempotent"),
+    "Indexed": Cotype(("EnumValue", "Field", "Telemetry"), {"index": Rule("integer", least=1, low=1)}),
+}
+_MQTT_2: Mapping[str, Cotype] = {
+    **_MQTT_1,
+    "Mqtt": Cotype(("Interface",), {**_MQTT_1["Mqtt"].properties, "serviceGroupId": _GROUP}),
+    "Transparent": Cotype(("CommandRequest", "CommandResponse"), schemas=_OBJECT),
+}
+_MQTT_3: Mapping[str, Cotype] = {
+    **_MQTT_2,
+    "Mqtt": Cotype(("Interface",), {**_MQTT_1["Mqtt"].properties, "propertyTopic": _TOPIC} | {
+        name: _GROUP for name in ("serviceGroupId", "telemServiceGroupId", "cmdServiceGroupId")}),
+    **{name: Cotype(("Object",)) for name in ("Result", "PropertyResult", "Error")},
+    **{name: Cotype(("Field",)) for name in ("NormalResult", "ErrorResult", "ErrorMessage", "ErrorCode", "ErrorInfo",
                                              "PropertyValue", "ReadError", "WriteError")},
-    open=True,
-)  # fmt: skip
+}  # fmt: skip
 _VECTOR = frozenset({"vector"})
 _CENTRAL = Vocabulary(
     {
@@ -89,30 +97,36 @@ _CENTRAL = Vocabulary(
     },
     frozenset({"geopoint", "vector"}), languages=(2,), open=True,
 )  # fmt: skip
-_ANNOTATES = {"annotates": TEXT}
 _EXTENSION = "dtmi:dtdl:extension:"
+_ANNOTATION = Cotype(("Property", "Telemetry"), {"annotates": TEXT}, sibling="annotates")
+_OVERRIDE = Cotype(("Property",), {"overrides": TEXT}, needs="ValueAnnotation")
 
-CONTEXTS: Mapping[str, Vocabulary] = (
-    {
+
+def _contexts() -> dict[str, Vocabulary]:
+    found = {
+        "dtmi:iotcentral:context;2": _CENTRAL,
+        "dtmi:iotoperations:context;4": Vocabulary(languages=(4,), open=True),
         f"{_EXTENSION}quantitativeTypes;1": _quantities(SEMANTIC_3, UNITS_3, VALUED, (3,)),
         f"{_EXTENSION}quantitativeTypes;2": _quantities(SEMANTIC_3, UNITS_3, VALUED, (4,)),
         f"{_EXTENSION}quantitativeTypes;3": _quantities(SEMANTIC_3, UNITS_3, VALUED, (4,)),
-        "dtmi:iotcentral:context;2": _CENTRAL,
-        "dtmi:iotoperations:context;4": Vocabulary(languages=(4,), open=True),
+        f"{_EXTENSION}mqtt;1": Vocabulary(_MQTT_1, languages=(3,)),
+        f"{_EXTENSION}mqtt;2": Vocabulary(_MQTT_2),
+        f"{_EXTENSION}mqtt;3": Vocabulary(_MQTT_3, open=True),
+        f"{_EXTENSION}mqtt;4": Vocabulary(_MQTT_3, open=True),
     }
-    | {
-        f"{_EXTENSION}{name};{version}": vocabulary
-        for version in (1, 2)
+    for version, languages in ((1, (3,)), (2, (3, 4))):
         for name, vocabulary in {
-            "annotation": _plain("", ValueAnnotation=Cotype(("Property", "Telemetry"), _ANNOTATES, sibling="annotates")),
-            "historization": _plain("Property Telemetry", Historized=None),
-            "overriding": _plain("", Override=Cotype(("Property", "Telemetry"), {"overrides": TEXT}, needs="ValueAnnotation")),
-            "requirement": _plain("Field", Required=None),
-            "streaming": _plain("Property", Streaming=None, StreamingProperty=None),
-        }.items()
-    }
-    | {f"{_EXTENSION}mqtt;{version}": _MQTT for version in (1, 2, 3, 4)}
-)
+            "annotation": _plain("", languages, ValueAnnotation=_ANNOTATION),
+            "historization": _plain("Property Telemetry", languages, Historized=None),
+            "overriding": _plain("", languages, Override=_OVERRIDE),
+            "requirement": _plain("Field", languages, Required=None),
+            "streaming": _plain("Property", languages, Streaming=None, StreamingProperty=None),
+        }.items():
+            found[f"{_EXTENSION}{name};{version}"] = vocabulary
+    return found
+
+
+CONTEXTS: Mapping[str, Vocabulary] = _contexts()
 """Every extension context that is known here."""
 
 LIMITS: Mapping[str, int] = {"dtmi:dtdl:limits:onvif": 16, "dtmi:dtdl:limits:aio": 32}

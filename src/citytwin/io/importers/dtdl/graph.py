@@ -14,6 +14,7 @@ from citytwin.io.importers.dtdl.grammar import (
     EXTENDS_DEPTH,
     GEOSPATIAL,
 )
+from citytwin.io.importers.dtdl.quantities import UNITS_3
 from citytwin.io.importers.dtdl.reader import Element, Reader, Reference
 from citytwin.io.importers.dtdl.refusal import refuse
 
@@ -116,9 +117,23 @@ class Graph:
                 refuse("notRequiredType", f"{term} does not go with schema {schemas[0].kind}", element.where,
                        nearest(schemas[0].kind, cotype.schemas))  # fmt: skip
             if cotype.sibling:
-                self._sibling(element, term, str(element.one(cotype.sibling)), cotype.on)
+                sibling = self._sibling(element, term, str(element.one(cotype.sibling)), cotype.on)
+                if "overrides" in element.values:
+                    self._override(element, sibling)
 
-    def _sibling(self, element: Element, term: str, name: str, on: tuple[str, ...]) -> None:
+    def _override(self, element: Element, sibling: Element) -> None:
+        """An Override gives a property that the annotated sibling has, in the schema of that property."""
+        name = element.context.term(str(element.one("overrides")))
+        given = {name: rule for cotype in sibling.cotypes.values() for name, rule in cotype.properties.items()}
+        if name not in given:
+            refuse("noMatchingSupplementalProperty", f'overrides "{name}", which "{sibling.one("name")}" has not',
+                   element.where, nearest(name, given))  # fmt: skip
+        wanted = [kind for kind, units in UNITS_3.items() if units == set(given[name].only)]
+        for schema in self.children(element, "schema"):
+            if wanted and schema.kind not in wanted:
+                refuse("notRequiredValue", f"schema is {schema.kind}, not {wanted[0]}", element.where)
+
+    def _sibling(self, element: Element, term: str, name: str, on: tuple[str, ...]) -> Element:
         known = {str(content.one("name")): content for _, content in self.contents(self.elements[element.owner])}
         if name not in known:
             refuse("notSiblingRequiredType", f'{term} names "{name}", which is not here', element.where, nearest(name, known))
@@ -126,6 +141,7 @@ class Graph:
             refuse("notSiblingRequiredType", f'{term} names "{name}", a {known[name].kind}', element.where)
         if term in known[name].cotypes:
             refuse("disallowedType", f'{term} names "{name}", which is a {term} itself', element.where)
+        return known[name]
 
 
 def _inherited(graph: Graph, interface: Element) -> None:

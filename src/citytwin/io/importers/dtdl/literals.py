@@ -58,7 +58,7 @@ def _value(name: str, rule: Rule, value: Any, language: int, where: str) -> Any:
     if rule.longest is not None and isinstance(value, str) and len(value) > rule.longest:
         refuse(f"{called}TooLong", f"{name} is longer than {rule.longest} characters", where)
     if rule.pattern is not None and not re.fullmatch(rule.pattern, value, re.ASCII):
-        refuse(f"{called}Invalid", f'{name} "{value}" is not letters, digits and _, from a letter to no _', where)
+        refuse(f"{called}Invalid", f'{name} "{value}" is not written as it must be', where, f"form: {rule.pattern}")
     if rule.low is not None and value < rule.low:
         refuse("valueBelowMin", f"{name} is {value}, less than {rule.low}", where)
     if rule.high is not None and value > rule.high:

@@ -104,7 +104,7 @@ class Reader:
         types = types if isinstance(types, list) else [types]
         if not all(isinstance(text, str) and text for text in types):
             refuse("typeNotString", "@type is not a string", where)
-        terms = [dtmi.of_language(text, context.language) for text in types]
+        terms = [context.term(text) for text in types]
         classes = [term for term in terms if term in CLASSES[context.language]]
         if len(set(classes)) > 1:
             refuse("multipleMaterialTypes", "@type says " + " and ".join(classes), where)
@@ -173,7 +173,7 @@ class Reader:
             if key not in KEYWORDS and element.language > 2:
                 refuse("keywordDisallowed", f"{key} is not allowed", element.where)
             return
-        name = dtmi.of_language(key, element.language)
+        name = element.context.term(key)
         rule = CLASSES[element.language][element.kind].get(name)
         for cotype in element.cotypes.values():
             rule = rule or cotype.properties.get(name)
@@ -257,11 +257,11 @@ class Reader:
 
     def _unique(self, element: Element) -> None:
         for name, rule in CLASSES[element.language][element.kind].items():
-            for part in rule.unique:
+            for part in (*rule.unique, "index"):
                 seen: set[tuple[type, Any]] = set()
                 for child in [c for c in element.elements(name) if isinstance(c, Element)]:
                     value = child.one(part)
-                    if (type(value), value) in seen:
+                    if value is not None and (type(value), value) in seen:
                         self._twice(element, name, part, child)
                     seen.add((type(value), value))
 
