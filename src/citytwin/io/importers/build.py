@@ -194,8 +194,11 @@ def _tables(
         notes.append(
             f"{extract.broken} objects of {extract.path.name} were left out: incomplete at the extract's border, or broken"
         )
-    building = make_buildings(layers["building"], layers["building_part"], layers["land"], layers["address"])
+    raw = [layers.pop(name) for name in ("building", "building_part", "address")]
+    building = make_buildings(raw[0], raw[1], layers["land"], raw[2])
+    raw.clear()  # the raw shapes of a large extract and the roads do not fit beside each other
     graph = make_roads(extract.highway, layers["signal"], reach, crs)
+    extract.highway = extract.highway.select(np.empty(0, dtype=np.int64))
     if graph.removed > 1000:
         notes.append(f"{graph.removed / 1000:.0f} km of ways beyond the city's extent were left out")
     facility, doubts = make_facilities(layers["facility"], building)
