@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from citytwin.cli.city import city
-from citytwin.errors import InputError, MissingError
+from citytwin.errors import InputError
 from citytwin.io.importers.dtdl import ModelError, columns_of, declared, options, parse, read_models
 
 
@@ -133,7 +133,7 @@ def test_a_schema_of_another_interface_is_out_of_reach() -> None:
 
 
 def test_what_is_named_and_not_defined_is_said_by_name() -> None:
-    with pytest.raises(MissingError, match="dtmi:town:Pump;1"):
+    with pytest.raises(ModelError, match="dtmi:town:Pump;1"):
         parse([_model({"@type": "Component", "name": "pump", "schema": "dtmi:town:Pump;1"})])
 
 
@@ -167,3 +167,13 @@ def test_a_file_with_a_property_twice_is_refused(tmp_path: Path) -> None:
     file.write_text('{"@context": "dtmi:dtdl:context;3", "@id": "dtmi:a;1", "@id": "dtmi:b;1"}', encoding="utf-8")
     with pytest.raises(InputError, match="duplicatePropertyName"):
         read_models([file])
+
+
+def test_a_schema_too_deep_to_read_is_refused_as_too_deep() -> None:
+    with pytest.raises(ModelError, match="excessiveDepthWide"):
+        parse([_model(_telemetry(schema=_nested(3000)))])
+
+
+def test_interfaces_whose_names_end_alike_become_kinds_of_different_names() -> None:
+    models = [_model(**{"@id": identifier}) for identifier in ("dtmi:a:Pump;1", "dtmi:b:Pump;1", "dtmi:b:Pump;2")]
+    assert [kind["kind"] for kind in declared(models)["kinds"]] == ["a_pump", "b_pump", "b_pump_2"]

@@ -13,6 +13,7 @@ from citytwin.io.importers.dtdl.grammar import LANGUAGES, SCHEMA_DEPTH, TERMS
 from citytwin.io.importers.dtdl.refusal import refuse
 
 LANGUAGE = "dtmi:dtdl:context"
+IMPLIED = {"dtmi:iotcentral:context;2": f"{LANGUAGE};2"}
 STEMS = {name.partition(";")[0] for name in CONTEXTS}
 
 
@@ -73,6 +74,9 @@ class Context:
         rest = names
         if names[0].startswith(LANGUAGE + ";") or names[0] == LANGUAGE:
             inner, rest = self._language(names[0]), names[1:]
+        elif not self.language and names[0] in IMPLIED:
+            inner = self._language(IMPLIED[names[0]])
+            rest = [name for name in names if name != IMPLIED[names[0]]]
         elif not self.language:
             refuse("missingDtdlContext", f'"{names[0]}" does not come after a DTDL context', hint=f"begin with {LANGUAGE};3")
         for name in rest:

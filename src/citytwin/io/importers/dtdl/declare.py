@@ -8,6 +8,7 @@ of device. Nothing is written into a city by this.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -79,14 +80,17 @@ def in_words(said: Mapping[str, Any]) -> list[tuple[str, ...]]:
 def _names(interfaces: Iterable[str]) -> dict[str, str]:
     """A kind's name for each interface: the last segment, with as many before it as make it unique."""
     listed = list(interfaces)
+    often = Counter(snake(last_name(identifier)) for identifier in listed)
     found: dict[str, str] = {}
+    taken: set[str] = set()
     for identifier in listed:
         segments = identifier.partition(";")[0].split(":")[1:]
-        same = [other for other in listed if snake(last_name(other)) == snake(segments[-1])]
-        name = snake(segments[-1]) if len(same) == 1 else snake("_".join(segments[-2:]))
-        if name in found.values():
+        name = snake(segments[-1])
+        name = name if often[name] == 1 else snake("_".join(segments[-2:]))
+        if name in taken:
             name = snake("_".join(segments)) + "_" + re.sub(r"\D", "_", identifier.partition(";")[2])
         found[identifier] = name
+        taken.add(name)
     return found
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from citytwin.errors import InputError, MissingError
+from citytwin.errors import InputError
 from citytwin.io.importers.dtdl.context import Context, Options, options
 from citytwin.io.importers.dtdl.dtmi import last_name
 from citytwin.io.importers.dtdl.graph import Graph
@@ -71,7 +71,7 @@ def parse(
 
     models: JSON objects or lists of them, or JSON texts. resolve: gives the models of identifiers that are named and not
     defined; those are read tolerantly if `tolerate_resolved`. Raises ModelError (an InputError that begins with the parser's
-    word) if a model is not valid, MissingError if something named is defined nowhere.
+    word) if a model is not valid, or if something that it names is defined nowhere ("unresolved", a word of our own).
     """
     settings = settings or Options()
     reader = Reader()
@@ -85,7 +85,7 @@ def parse(
             reader.read(_json(model) if isinstance(model, str) else model, Context(later))
         still = sorted(set(missing) & set(graph.missing()))
         if still:
-            raise MissingError(f"nothing defines {', '.join(still[:5])}", hint="give the files of the interfaces named too")
+            refuse("unresolved", f"nothing defines {', '.join(still[:5])}", hint="give the files of what is named too")
     graph.check()
     return {e.id: _interface(graph, e) for e in reader.everything if e.kind == "Interface"}
 

@@ -23,7 +23,7 @@ from citytwin.io.importers.dtdl.grammar import (
     Rule,
 )
 from citytwin.io.importers.dtdl.literals import read_values
-from citytwin.io.importers.dtdl.refusal import refuse
+from citytwin.io.importers.dtdl.refusal import ModelError, refuse
 
 KEYWORDS = ("@id", "@type", "@context")
 
@@ -79,7 +79,12 @@ class Reader:
                 refuse("topLevelGraphDisallowed", "@graph is not allowed")
             if "@context" not in value:
                 refuse("missingContext", "@context is missing", hint='write "@context": "dtmi:dtdl:context;3"')
-            self._element(value, context, Rule("element", ("Interface",)), "", None)
+            try:
+                self._element(value, context, Rule("element", ("Interface",)), "", None)
+            except ModelError as error:
+                raise error.at(str(value.get("@id", ""))) from error
+            except RecursionError as error:
+                raise ModelError("excessiveDepthWide", "nested too deep to read", str(value.get("@id", ""))) from error
 
     def _element(self, written: dict[str, Any], context: Context, rule: Rule, name: str, parent: Element | None) -> Element:
         where = parent.where if parent is not None else str(written.get("@id", ""))

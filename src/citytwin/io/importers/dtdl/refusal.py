@@ -15,6 +15,11 @@ class ModelError(InputError):
         self.validation = validation
         self.parts = (validation, message, where, hint)
 
+    def at(self, where: str) -> ModelError:
+        """The same refusal, with the place if it has none."""
+        validation, message, known, hint = self.parts
+        return ModelError(validation, message, known or where, hint)
+
     def __reduce__(self) -> tuple[type[ModelError], tuple[str, str, str, str]]:  # type: ignore[override]
         return type(self), self.parts
 
