@@ -51,6 +51,11 @@ class Context:
         return self.undefined or any(v.open for v in self.vocabularies)
 
     @property
+    def reserved(self) -> tuple[str, ...]:
+        """The beginnings of identifiers that a model may not define."""
+        return (*dtmi.RESERVED, *(prefix for v in self.vocabularies for prefix in v.reserved))
+
+    @property
     def tolerant(self) -> bool:
         """Whether old mistakes of DTDL 2 pass."""
         return self.options.tolerant and self.language == 2
@@ -64,7 +69,8 @@ class Context:
 
     def term(self, text: str) -> str:
         """The term that `text` stands for, if it is the DTMI of one that a context defines; else `text` unchanged."""
-        term = dtmi.of_language(text, self.language)
+        extension = text.startswith(("dtmi:dtdl:extension:", "dtmi:iotcentral:"))
+        term = dtmi.last_name(text) if extension else dtmi.of_language(text, self.language)
         return term if self.knows(term) else text
 
     def within(self, written: Any) -> Context:

@@ -44,7 +44,7 @@ def check_dtmi(text: str) -> str:
     return text
 
 
-def check_definition(text: object, kind: str, language: int, tolerant: bool) -> str:
+def check_definition(text: object, kind: str, language: int, tolerant: bool, reserved: tuple[str, ...] = RESERVED) -> str:
     """The `@id` under which an element of class `kind` is defined.
 
     `tolerant` lets reserved prefixes pass. Raises ModelError.
@@ -55,8 +55,8 @@ def check_definition(text: object, kind: str, language: int, tolerant: bool) -> 
         refuse("disallowedIdFragment", f'"{text}" has a fragment')
     if not is_user_dtmi(text, language):
         refuse("invalidId", f'"{text}" is not a DTMI that DTDL {language} allows')
-    if text.startswith(RESERVED) and not tolerant:
-        refuse("reservedId", f'"{text}" begins with a reserved prefix', hint="reserved: " + ", ".join(RESERVED))
+    if text.startswith(reserved) and not tolerant:
+        refuse("reservedId", f'"{text}" begins with a reserved prefix', hint="reserved: " + ", ".join(reserved))
     if kind == "Interface" and len(text) > LONGEST_INTERFACE:
         refuse("idTooLong", f'"{text}" is longer than {LONGEST_INTERFACE} characters')
     return text

@@ -41,6 +41,7 @@ class Vocabulary:
     terms: frozenset[str] = frozenset()
     languages: tuple[int, ...] = (3, 4)
     open: bool = False
+    reserved: tuple[str, ...] = ()
 
 
 def _quantities(
@@ -95,7 +96,7 @@ _CENTRAL = Vocabulary(
         "VelocityVector": Cotype(("Property", "Telemetry"), {
             "unit": Rule("term", least=1, only=tuple(UNITS_2["VelocityUnit"]))}, _VECTOR),
     },
-    frozenset({"geopoint", "vector"}), languages=(2,), open=True,
+    frozenset({"geopoint", "vector"}), languages=(2,), open=True, reserved=("dtmi:iotcentral:",),
 )  # fmt: skip
 _EXTENSION = "dtmi:dtdl:extension:"
 _ANNOTATION = Cotype(("Property", "Telemetry"), {"annotates": TEXT}, sibling="annotates")

@@ -157,7 +157,10 @@ class Reader:
 
     def _identify(self, element: Element, written: dict[str, Any], rule: Rule, name: str, parent: Element | None) -> None:
         if "@id" in written:
-            element.id = dtmi.check_definition(written["@id"], element.kind, element.language, element.context.tolerant)
+            context = element.context
+            element.id = dtmi.check_definition(
+                written["@id"], element.kind, element.language, context.tolerant, context.reserved
+            )
             if element.id in self.elements:
                 refuse("duplicateDefinition", f"{element.id} is defined twice", element.where)
             self.elements[element.id] = element
@@ -226,7 +229,7 @@ class Reader:
 
     def _reference(self, parent: Element, name: str, rule: Rule, text: str) -> Any:
         language = parent.language
-        terms = [dtmi.of_language(text, earlier) for earlier in EARLIER[language]]
+        terms = [parent.context.term(text), *(dtmi.of_language(text, earlier) for earlier in EARLIER[language])]
         term = next((term for term in terms if not term.startswith("dtmi:")), text)
         schemas = {term for v in parent.context.vocabularies for term in v.schemas}
         allowed = {
