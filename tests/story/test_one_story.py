@@ -91,3 +91,24 @@ def test_importing_citytwin_is_quick_because_nothing_heavy_comes_with_it() -> No
     code = f"import sys, citytwin; print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_members_run_on_a_dask_cluster_and_say_the_same(made_city: Path, tmp_path: Path) -> None:
+    from distributed import LocalCluster
+
+    path = tmp_path / "two.yaml"
+    many = "members: 2\nvary:\n  flood.rain.intensity: {uniform: {low: 20 mm/h, high: 120 mm/h}}\n"
+    path.write_text(SCENARIO.replace("40 min", "10 min") + many)
+    with LocalCluster(
+        n_workers=1,
+        threads_per_worker=1,
+        host="127.0.0.1",
+        protocol="tcp",
+        dashboard_address=None,
+        worker_dashboard_address=None,
+    ) as cluster:
+        there = cluster.scheduler_address.replace("tcp://", "dask://")
+        assert main(["run", str(path), "--city", str(made_city), "--out", str(tmp_path / "a"), "--executor", there]) == 0
+    assert main(["run", str(path), "--city", str(made_city), "--out", str(tmp_path / "b")]) == 0
+    assert citytwin.open(tmp_path / "a").impact == citytwin.open(tmp_path / "b").impact
