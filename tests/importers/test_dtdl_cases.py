@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import random
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from citytwin.errors import InputError
-from citytwin.io.importers.dtdl import ModelError, check_dtmi, options, parse
+from citytwin.io.importers.dtdl import ModelError, check_dtmi, declared, options, parse
 
 CASES = Path(__file__).resolve().parents[3] / "shared" / "data" / "dtdl"
 
@@ -49,3 +51,29 @@ def test_an_identifier_is_accepted_or_refused_as_its_case_says(file: str, shared
 
 def test_every_case_is_there(shared: Path) -> None:
     assert len(_files("doc-examples", "solecisms", "dtmis")) == 278
+
+
+STRANGE: list[Any] = [
+    None, True, -1, 1.5, 10**30, "", "x", "dtmi:", "dtmi:a:b;1", "dtmi:dtdl:context;2", "double", "Telemetry", [], [[]], {},
+    {"@id": "dtmi:a:b;1"}, {"@value": 3}, {"@type": "Object"}, {"a": {}}, ["double", "integer"],
+]  # fmt: skip
+
+
+def _places(value: Any) -> list[tuple[Any, Any]]:
+    keys = list(value) if isinstance(value, dict) else list(range(len(value))) if isinstance(value, list) else []
+    return [(value, key) for key in keys] + [place for key in keys for place in _places(value[key])]
+
+
+def test_a_damaged_model_is_accepted_or_refused_and_never_breaks_the_reader(shared: Path) -> None:
+    dice = random.Random(7)
+    whole = [json.loads((shared / "dtdl" / f).read_text(encoding="utf-8-sig"))["input"] for f in _files("doc-examples")]
+    refused = 0
+    for _ in range(3000):
+        models = copy.deepcopy(dice.choice(whole))
+        holder, key = dice.choice(_places(models))
+        holder[key] = copy.deepcopy(dice.choice(STRANGE))
+        try:
+            declared(parse(models))
+        except InputError:
+            refused += 1
+    assert refused > 1000

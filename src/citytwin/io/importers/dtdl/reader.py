@@ -114,7 +114,7 @@ class Reader:
         if len(set(classes)) > 1:
             refuse("multipleMaterialTypes", "@type says " + " and ".join(classes), where)
         allowed = COMPLEX if rule.classes == ("Schema",) else rule.classes
-        if not classes and "@type" not in written and allowed[0] in UNTYPED:
+        if not classes and "@type" not in written and allowed[0] in UNTYPED and allowed[0] in CLASSES[context.language]:
             classes = [allowed[0]]
         if not classes or classes[0] not in allowed:
             word = "badType" if parent is not None else "typeNotRootable"
