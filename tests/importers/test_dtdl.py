@@ -75,6 +75,11 @@ WRONG: dict[str, tuple[str, dict[str, Any]]] = {
                                                       **{"@type": ["Interface", "Mqtt"]})),
     "an annotation of nothing": ("notSiblingRequiredType", _model(
         _telemetry(annotates="other", **{"@type": ["Telemetry", "ValueAnnotation"]}), also=("annotation;1",))),
+    "a stream that can be written": ("notRequiredBooleanValue", _model(
+        {"@type": ["Property", "Streaming"], "name": "a", "schema": "double", "writable": True}, also=("streaming;1",))),
+    "an override of what is not there": ("noMatchingSupplementalProperty", _model(_telemetry(), {
+        "@type": ["Property", "ValueAnnotation", "Override"], "name": "a", "schema": "double", "annotates": "level",
+        "overrides": "unit"}, also=("annotation;1", "overriding;1"))),
     "a model older than DTDL 2": ("unrecognizedContextVersion", _model(language=1)),
 }  # fmt: skip
 

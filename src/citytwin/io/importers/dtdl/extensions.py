@@ -22,7 +22,7 @@ class Cotype:
     """A type that may stand beside the class of an element: on which classes, and the properties it adds.
 
     schemas: the names or classes one of which the element's schema must be (empty: any). sibling: the property that names
-    another content of the same Interface. needs: a co-type that must be there too.
+    another content of the same Interface. needs: a co-type that must be there too. fixed: the element must not be writable.
     """
 
     on: tuple[str, ...]
@@ -30,6 +30,7 @@ class Cotype:
     schemas: frozenset[str] = frozenset()
     sibling: str = ""
     needs: str = ""
+    fixed: bool = False
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,7 @@ def _contexts() -> dict[str, Vocabulary]:
             "historization": _plain("Property Telemetry", languages, Historized=None),
             "overriding": _plain("", languages, Override=_OVERRIDE),
             "requirement": _plain("Field", languages, Required=None),
-            "streaming": _plain("Property", languages, Streaming=None, StreamingProperty=None),
+            "streaming": _plain("Property", languages, Streaming=Cotype(("Property",), fixed=True)),
         }.items():
             found[f"{_EXTENSION}{name};{version}"] = vocabulary
     return found

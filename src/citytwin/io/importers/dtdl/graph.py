@@ -116,6 +116,8 @@ class Graph:
             if cotype.schemas and schemas and schemas[0].kind not in cotype.schemas:
                 refuse("notRequiredType", f"{term} does not go with schema {schemas[0].kind}", element.where,
                        nearest(schemas[0].kind, cotype.schemas))  # fmt: skip
+            if cotype.fixed and element.one("writable", False):
+                refuse("notRequiredBooleanValue", f"{term} does not go with writable", element.where)
             if cotype.sibling:
                 sibling = self._sibling(element, term, str(element.one(cotype.sibling)), cotype.on)
                 if "overrides" in element.values:
