@@ -177,7 +177,7 @@ class Graph:
         if column.table not in (table, "cell"):
             raise InputError(f'column "{name}" is on table {column.table}, not on {table}', "where")
         if name not in state:  # never written: do not make it now, another thread may
-            start: Values = np.full(self.city.size(table), column.start)
+            start: Values = np.full(self.city.size(table), column.start, dtype=np.float64)
             return start
         if column.table == table:
             return state[name]
@@ -224,13 +224,13 @@ class Graph:
         made: tuple[Values, Values] | None = self._once(("degrees", table), make)
         return made
 
-    def in_box(self, table: str, west: float, south: float, east: float, north: float) -> Marks:
-        """Which things of `table` touch a box of degrees."""
+    def in_box(self, table: str, west: float, south: float, east: float, north: float, among: Marks | None = None) -> Marks:
+        """Which things of `table` touch a box of degrees; of tables without points only those marked in `among`."""
         points = self._degrees(table)
         if points is not None:
             lon, lat = points
             return (lon >= west) & (lon <= east) & (lat >= south) & (lat <= north)
-        return self._touching(table, shapely.box(west, south, east, north))
+        return self._touching(table, shapely.box(west, south, east, north), among)
 
     def _reach(self, table: str) -> Shape:
         """A box of degrees around all things of `table`; what is asked beyond it need not be projected."""
@@ -247,28 +247,34 @@ class Graph:
         made: Shape = self._once(("reach", table), make)
         return made
 
-    def _touching(self, table: str, shape: Shape) -> Marks:
-        """Which things of `table` touch a shape of degrees. Its straight sides are bent in the city's CRS: they get points."""
+    def _touching(self, table: str, shape: Shape, among: Marks | None = None) -> Marks:
+        """Which things of `table`, or of those marked in `among`, touch a shape of degrees.
+
+        Its straight sides are bent in the city's CRS: they get points on their way.
+        """
         marks = np.zeros(self.city.size(table), dtype=np.bool_)
         inside: Shape = shapely.intersection(shape, self._reach(table))
         if not shapely.is_empty(inside):
             west, south, east, north = shapely.bounds(inside)
             dense = shapely.segmentize(inside, max(east - west, north - south, 1e-9) / 16)
             local = shapely.transform(dense, lambda p: np.column_stack(self.city.from_lonlat(p[:, 0], p[:, 1])))
-            marks[self.tree(table).query(local, predicate="intersects")] = True
+            shapely.prepare(local)
+            boxed = self.tree(table).query(local)
+            boxed = boxed if among is None else boxed[among[boxed]]
+            marks[boxed[shapely.intersects(local, self._shapes(table)[boxed])]] = True
         return marks
 
     def _inside(self, table: str, place: Within, marks: Marks, state: Moment | None) -> Marks:
         self._shapes(table)
         held = marks.copy()
         if place.bbox is not None:
-            held &= self.in_box(table, *place.bbox)
+            held &= self.in_box(table, *place.bbox, held)
         if place.polygon is not None:
             outer, *holes = place.polygon
             shape = shapely.Polygon(outer, holes)
             if not shape.is_valid:
                 raise InputError("the polygon crosses itself", "within.polygon", shapely.is_valid_reason(shape))
-            held &= self._touching(table, shape)
+            held &= self._touching(table, shape, held)
         if place.around is not None:
             x, y = self.city.from_lonlat(place.around.lon, place.around.lat)
             held &= self._close(table, held, shapely.points([[float(x), float(y)]]), place.around.metres)

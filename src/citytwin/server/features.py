@@ -61,10 +61,12 @@ class GeoJson(Json):
     media_type = GEOJSON
 
 
-def _link(request: Request, path: str, rel: str, title: str, kind: str = "application/json", **query: Any) -> dict[str, str]:
+def _link(
+    request: Request, path: str, rel: str, title: str, media: str = "application/json", asked: dict[str, Any] | None = None
+) -> dict[str, str]:
     root = f"{request.url.scheme}://{request.url.netloc}/ogc"
-    said = f"?{urlencode(query)}" if query else ""
-    return {"href": f"{root}{path}{said}", "rel": rel, "type": kind, "title": title}
+    said = f"?{urlencode(asked)}" if asked else ""
+    return {"href": f"{root}{path}{said}", "rel": rel, "type": media, "title": title}
 
 
 @router.get("", responses=JSON_FORM)
@@ -156,7 +158,7 @@ def items(here: Here, request: Request, id: str) -> Response:
     kept = {name: value for name, value in asked.items() if name not in ("offset", "limit")}
 
     def page(rel: str, at: int) -> dict[str, str]:
-        return _link(request, f"{path}/items", rel, f"{rel} page", GEOJSON, **kept, limit=limit, offset=at)
+        return _link(request, f"{path}/items", rel, f"{rel} page", GEOJSON, {**kept, "limit": limit, "offset": at})
 
     links = [page("self", offset), _link(request, path, "collection", "the collection")]
     if len(rows) and offset + limit < len(chosen):

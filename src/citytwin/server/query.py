@@ -74,7 +74,7 @@ class RunMoment:
             if len(values) != size:
                 raise InputError("the run is of another ground than the city has now", "run")
             return values
-        out = np.full(size, column.start)
+        out = np.full(size, column.start, dtype=np.float64)
         rows = city.rows(column.table, keys)
         out[rows[rows >= 0]] = values[rows >= 0]
         return out
