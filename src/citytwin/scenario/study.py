@@ -105,11 +105,11 @@ def _workers(executor: str, members: int) -> Iterator[concurrent.futures.Executo
     except ImportError as error:
         raise OutsideError("Dask is not installed", hint="install citytwin[dask]") from error
     try:
-        client = Client("tcp://" + executor.removeprefix("dask://"), timeout="10s")
+        client = Client("tcp://" + executor.removeprefix("dask://"), timeout="10s")  # type: ignore[no-untyped-call]
     except OSError as error:
         raise OutsideError(f"no Dask scheduler answers at {executor}") from error
     with client:
-        yield client.get_executor()
+        yield client.get_executor()  # type: ignore[no-untyped-call]
 
 
 def _ensemble(
