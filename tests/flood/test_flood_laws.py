@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import geopandas as gpd
 import numpy as np
 import pytest
+import shapely
 
 from citytwin.city import City, Facts, Ground
 from citytwin.errors import InputError
@@ -250,3 +252,36 @@ def test_still_water_needs_no_account():
     water.plan(10.0, np.zeros(water.deep.size))
     water.flow(Points())
     assert water.volume() == 2500.0
+
+
+def by_the_sea(height: float) -> City:
+    """A beach of 20 x 20 cells whose eastern quarter is open sea, 3 m deep below a level of 0 m."""
+    bed = np.where(np.arange(20) < 15, height, -3.0) * np.ones((20, 1))
+    plain = city_of(bed)
+    _, south, east, north = plain.ground.bounds
+    sea = gpd.GeoDataFrame(
+        {"key": ["s"], "kind": ["sea"]}, geometry=[shapely.box(east - 50, south, east, north)], crs=plain.crs
+    )
+    return City(plain.facts, {"water": sea}, plain.ground)
+
+
+def test_what_runs_into_the_open_sea_is_gone_and_the_account_knows():
+    flood, state = flooded(by_the_sea(1.0), 3600, depth=0.3, edges=CLOSED)
+    depth = state.raster("water_depth")
+    assert (depth[:, 15:] == 0).all()
+    assert depth[:, :15].mean() < 0.15
+    volume = flood.summary(state)["volume"]
+    assert volume["out"]["edges"] == pytest.approx(volume["at_start"] - volume["stored"])
+    assert flood.summary(state)["mass_balance_error"] < 1e-12
+
+
+def test_the_sea_is_simulated_where_a_level_is_given():
+    _, state = flooded(by_the_sea(1.0), 3600, edges=CLOSED, sea=[{"water": "s", "level": "1.5 m"}])
+    assert state.raster("water_depth")[:, 14].min() > 0.3
+
+
+def test_water_may_be_pumped_into_the_open_sea():
+    city = by_the_sea(1.0)
+    pump = Planned(0.0, "pump", Pump(place=place(city, 10, 3), outlet=place(city, 10, 18), rate="0.1 m3/s"))
+    flood, state = flooded(city, 60, pump, depth=0.3, edges=CLOSED)
+    assert flood.summary(state)["volume"]["out"]["pumped"] == pytest.approx(6.0)

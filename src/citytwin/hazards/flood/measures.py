@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from citytwin.city import City, Ground
 from citytwin.hazards.flood.parameters import Breach, Gate, Pump, Wall
-from citytwin.hazards.flood.places import cell_at, faces_crossed, line_of
+from citytwin.hazards.flood.places import cell_at, faces_crossed, line_of, outlet_at
 from citytwin.hazards.flood.water import I64, Water
 from citytwin.sim.spec import Planned
 
@@ -57,7 +57,8 @@ def _placed_pump(
 ) -> tuple[float, float, int, int, float]:
     """Begin, end, cell, outlet cell (-1: out of the city) and rate (m/s) of a pump."""
     cell = int(water.cell(*cell_at(city, ground, pump.place, where)))
-    outlet = int(water.cell(*cell_at(city, ground, pump.outlet, where))) if pump.outlet else -1
+    to = outlet_at(city, ground, pump.outlet, where) if pump.outlet else None
+    outlet = int(water.cell(*to)) if to else -1
     end = np.inf if pump.duration is None else at + pump.duration
     return at, end, cell, outlet, pump.rate / water.dx**2
 

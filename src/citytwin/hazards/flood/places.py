@@ -14,6 +14,29 @@ from citytwin.errors import InputError
 
 I64 = npt.NDArray[np.int64]
 
+SEA = ("sea", "ocean", "bay", "strait", "fjord", "harbour")
+"""Kinds of water surface that take whatever runs into them."""
+
+
+def without_sea(city: City, ground: Ground) -> Ground:
+    """The ground without the open sea: where no sea level is given, water leaves freely at the shore."""
+    if "water" not in city or "kind" not in city.table("water"):
+        return ground
+    water = city.table("water")
+    shapes = water.geometry.to_numpy()[water["kind"].isin(SEA).to_numpy()]
+    sea = cells_in(ground, shapely.union_all(shapes)) if len(shapes) else np.zeros(ground.shape, np.bool_)
+    elevation = np.where(sea, np.float32(np.nan), ground.elevation)
+    if np.isnan(elevation).all():
+        return ground
+    return Ground(ground.west, ground.north, ground.cell_size, {**ground.layers, "elevation": elevation})
+
+
+def outlet_at(city: City, ground: Ground, place: tuple[float, float], where: str) -> tuple[int, int] | None:
+    """As `cell_at`, but None for a place in the open sea: what is pumped there is gone."""
+    found = int(ground.rows(*city.from_lonlat(*place)))
+    at_sea = found >= 0 and np.isnan(ground.elevation.reshape(-1)[found])
+    return None if at_sea else cell_at(city, ground, place, where)
+
 
 def cell_at(city: City, ground: Ground, place: tuple[float, float], where: str) -> tuple[int, int]:
     """Row and column of the cell at `place` (lon, lat). Raises InputError outside the ground."""

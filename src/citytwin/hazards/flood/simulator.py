@@ -14,6 +14,7 @@ from citytwin.errors import InputError
 from citytwin.hazards.flood.forcing import Forcing
 from citytwin.hazards.flood.measures import Measures
 from citytwin.hazards.flood.parameters import Breach, FloodParameters, Gate, Pump, Wall
+from citytwin.hazards.flood.places import without_sea
 from citytwin.hazards.flood.water import Water
 from citytwin.sim.spec import Grade, InterventionKind, Setup, Spec, Status
 from citytwin.state import State
@@ -75,6 +76,7 @@ class Flood:
     def __init__(self, setup: Setup, state: State) -> None:
         params: FloodParameters = setup.params
         self._window, ground = _part(setup.city, params.area)
+        ground = ground if params.sea else without_sea(setup.city, ground)
         self._city_shape = setup.city.ground.shape
         self.water = Water(_elevation(ground, params), _manning(ground, params), ground.cell_size, _edges(params))
         self.water.set_depth(state.raster("water_depth")[self._window])
