@@ -72,8 +72,7 @@ def build(
     rights = dict(_pair(text, "--licence", "as in terrain.tif=CC BY 4.0") for text in licences)
     plan = Plan(osm=osm, dem=dem, name=name or out.resolve().name, assets=_assets(assets, maps), licences=rights, **chosen)
     with show.progress(f"building {out.name}") as told:
-        made = build_city(plan, told)
-        _write(made, out, replace)
+        _write(build_city(plan, told), out, replace)  # not kept: a large city does not fit beside the one read below
     _tell(out, as_json)
 
 

@@ -196,9 +196,10 @@ def _tables(
         )
     raw = [layers.pop(name) for name in ("building", "building_part", "address")]
     building = make_buildings(raw[0], raw[1], layers["land"], raw[2])
-    raw.clear()  # the raw shapes of a large extract and the roads do not fit beside each other
-    graph = make_roads(extract.highway, layers["signal"], reach, crs)
+    raw.clear()  # what is raw goes as soon as it is used: a large extract and its tables do not fit beside each other
+    ways = [extract.highway]
     extract.highway = extract.highway.select(np.empty(0, dtype=np.int64))
+    graph = make_roads(ways.pop(), layers["signal"], reach, crs)
     if graph.removed > 1000:
         notes.append(f"{graph.removed / 1000:.0f} km of ways beyond the city's extent were left out")
     facility, doubts = make_facilities(layers["facility"], building)

@@ -106,6 +106,7 @@ def cut(ways: Lines, inside: npt.NDArray[np.bool_] | None = None) -> Pieces:
     """Pieces between ends of ways and nodes that are used more than once, and where ways leave `inside` (a flag a node)."""
     _, inverse, count = np.unique(ways.node, return_inverse=True, return_counts=True)
     marked = count[inverse] > 1
+    del inverse, count
     marked[ways.start[:-1]] = True
     marked[ways.start[1:] - 1] = True
     if inside is not None:
