@@ -48,8 +48,16 @@ PLACES: dict[str, tuple[str, ...]] = {
     "streetlight": ("kerb",), "light_cabinet": ("street_node",), "waste_container": ("kerb",), "feeder_power": ("feeder",),
     "grid_frequency": ("substation",), "pv_power": ("roof",), "electricity_meter": ("home",), "building_vibration": ("tall",),
     "soil_moisture": ("park", "zone"), "snow_depth": ("zone",),
+    "signal_controller": ("signal",), "signal_stage": ("signal",), "signal_faults": ("signal",), "message_sign": ("main_road",),
+    "bicycle_counter": ("busy",), "transformer_temperature": ("feeder",), "feeder_voltage": ("feeder",),
+    "main_pressure": ("water_node",), "main_flow": ("water_node",), "reservoir_level": ("reservoir", "water_node"),
+    "pump_state": ("water_pump", "pump_site"), "strain_gauge": ("bridge", "tall"), "tilt_meter": ("tall",),
+    "crack_meter": ("bridge", "tall"), "building_occupancy": ("public_building",), "hospital_beds": ("hospital",),
+    "ambulance": ("emergency",), "drone": ("emergency",), "phone_density": ("mast", "zone"), "citizen_report": ("home",),
+    "wearable": ("home",), "smoke_detector": ("home",), "fire_alarm": ("public_building",), "radiation": ("zone",),
 }  # fmt: skip
-FIRST = ("river_stage", "rain_gauge", "traffic_intensity", "air_temperature", "sewer_level", "streetlight", "water_meter")
+FIRST = ("river_stage", "rain_gauge", "traffic_intensity", "air_temperature", "sewer_level", "streetlight", "signal_controller",
+         "sluice_gate", "water_meter")  # fmt: skip
 
 
 def make_devices(plan: Plan, spots: Callable[[str], Spots]) -> Devices:

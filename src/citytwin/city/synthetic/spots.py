@@ -68,6 +68,13 @@ class Finder:
         lit = self.streets.signals
         return self._beside(self.streets.drivable & (lit[self.streets.start] | lit[self.streets.end]), 1e9)
 
+    def _signal(self) -> Spots:
+        lit = np.flatnonzero(self.streets.signals)
+        return Spots(self.streets.nodes[lit] + 2.5, "junction", self._keys("junction")[lit])
+
+    def _bridge(self) -> Spots:
+        return self._beside(self.streets.bridge, 1e9)
+
     def _busy(self) -> Spots:
         away = np.hypot(*shapely.get_coordinates(shapely.centroid(self.streets.lines)).T)
         return self._beside((away < 0.42 * self.plan.radius) & (self.streets.kind != "motorway"), 90.0)
@@ -103,6 +110,9 @@ class Finder:
     def _pump_site(self) -> Spots:
         return self._at("pumping_station")
 
+    def _hospital(self) -> Spots:
+        return self._at("hospital")
+
     def _substation(self) -> Spots:
         rows = np.flatnonzero(self.power.kind == "substation")
         return Spots(self.power.place[rows], "power_bus", self._keys("power_bus")[rows])
@@ -113,6 +123,16 @@ class Finder:
 
     def _water_node(self) -> Spots:
         rows = np.concatenate([np.flatnonzero(self.water.kind != "junction"), np.flatnonzero(self.water.kind == "junction")])
+        return Spots(self.water.place[rows], "water_node", self._keys("water_node")[rows])
+
+    def _reservoir(self) -> Spots:
+        return self._water("reservoir")
+
+    def _water_pump(self) -> Spots:
+        return self._water("pump")
+
+    def _water(self, kind: str) -> Spots:
+        rows = np.flatnonzero(self.water.kind == kind)
         return Spots(self.water.place[rows], "water_node", self._keys("water_node")[rows])
 
     def _stop(self) -> Spots:

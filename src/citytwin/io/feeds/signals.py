@@ -193,6 +193,30 @@ def _night(_: Weather, p: Place) -> Floats:
     return _within(p, (0.7 + 0.2 * p.own + 0.02 * p.noise) * (daily(p.now, 0) > 0.2))
 
 
+def _stage(_: Weather, p: Place) -> Floats:
+    """Two stages of 45 s in turn, each signal in its own time."""
+    return np.asarray(1.0 + (p.now / 45 + 2 * (1 + p.own)) // 1 % 2)
+
+
+def _plan(_: Weather, p: Place) -> Floats:
+    """By night plan 1, by day 2, in the rush 3."""
+    return np.where(rush(p.now) > 0.6, 3.0, np.where(daily(p.now, 14) > -0.3, 2.0, 1.0)) + 0 * p.own
+
+
+def _seldom(_: Weather, p: Place) -> Floats:
+    """Nearly always 0; one in some hundred devices is at 1 for an hour."""
+    return np.asarray((np.sin(p.now / 3600 // 1 * 12.9898 + 7e4 * p.own) > 0.99998) * 1.0)
+
+
+def _whole(model: Model) -> Model:
+    return lambda w, p: np.round(model(w, p))
+
+
+def _fill(w: Weather, p: Place) -> Floats:
+    """A reservoir filled by night and drawn down by day."""
+    return _within(p, 0.6 + 0.15 * p.own + 0.2 * daily(p.now, 5) + 0.01 * p.noise)
+
+
 def _power(_: Weather, p: Place) -> Floats:
     return _within(p, 0.35 + 0.2 * p.own + 0.15 * daily(p.now, 18) + 0.1 * rush(p.now) + 0.01 * p.noise)
 
@@ -215,6 +239,12 @@ MODELS: dict[str, Model] = {
     "feeder_power": _power, "ev_charger": _power,
     "parking_garage": lambda w, p: np.round(_within(p, 0.8 - 0.6 * rush(p.now) + 0.15 * p.own + 0.01 * p.noise)),
     "bike_station": lambda w, p: np.round(_within(p, 0.5 + 0.3 * p.own - 0.3 * rush(p.now) + 0.05 * p.noise)),
+    "signal_controller": _plan, "signal_stage": _stage, "signal_faults": _seldom, "fire_alarm": _seldom,
+    "citizen_report": _seldom, "message_sign": lambda w, p: np.round(2 + 2 * p.own), "pump_state": _switched,
+    "bicycle_counter": _counted, "building_occupancy": _counted, "phone_density": _counted, "drone": _counted,
+    "hospital_beds": _whole(_ordinary), "ambulance": lambda w, p: 1.0 + np.floor((p.now / 900 + 9 * (1 + p.own)) % 4),
+    "reservoir_level": _fill, "smoke_detector": lambda w, p: 0.2 + 0.1 * p.own + 0.02 * np.abs(p.noise),
+    "crack_meter": lambda w, p: 1.5 + 1.2 * p.own + 0.05 * daily(p.now, 15) + 0.01 * p.noise,
     "building_vibration": lambda w, p: 0.002 + 0.001 * p.own + 0.0008 * np.abs(p.noise) * (0.2 + rush(p.now)),
 }  # fmt: skip
 
