@@ -54,7 +54,9 @@ def simulators_page() -> str:
             f"## {spec.name}: {spec.title}",
             f"Room: {spec.room}. Grade: **{spec.grade}**. Needs: {', '.join(spec.needs)}."
             + (" Runs in every scenario whose state has what it reads." if spec.always else ""),
-            f"Reads: {', '.join(f'`{r}`' for r in spec.reads) or 'nothing'}. Writes: {', '.join(f'`{c.name}`' for c in spec.writes)}.",
+            f"Reads: {', '.join(f'`{r}`' for r in spec.reads) or 'nothing'}."
+            + (f" Heeds, where written: {', '.join(f'`{r}`' for r in spec.heeds)}." if spec.heeds else "")
+            + f" Writes: {', '.join(f'`{c.name}`' for c in spec.writes)}.",
             f"Limits: {spec.limits}",
             f"Source: {spec.source}",
         ]

@@ -63,6 +63,8 @@ def chosen(scenario: Scenario, city: City, written: Sequence[str] = ()) -> tuple
 def _lacking(spec: Spec, city: City, known: set[str]) -> str:
     tables = [t for t in spec.needs if t not in city]
     columns = [c for c in spec.reads if c not in known]
+    if spec.heeds and not spec.reads and not known.intersection(spec.heeds):
+        columns = list(spec.heeds)
     if tables:
         return f"the city has no {' and no '.join(tables)}"
     return f"nothing in the scenario writes {', '.join(columns)}" if columns else ""

@@ -21,7 +21,7 @@ def order(specs: Sequence[Spec]) -> list[Spec]:
         left = sorted((s for s in specs if s.room == room), key=lambda s: s.name)
         while left:
             waiting = {c.name: s.name for s in left for c in s.writes}
-            free = [s for s in left if not any(waiting.get(r, s.name) != s.name for r in s.reads)]
+            free = [s for s in left if not any(waiting.get(r, s.name) != s.name for r in (*s.reads, *s.heeds))]
             chosen = (free or left)[0]
             done.append(chosen)
             left.remove(chosen)
