@@ -1,0 +1,1 @@
+"""Earthquake: shaking with its uncertainty, damage, and who needs help where."""
