@@ -85,7 +85,8 @@ class Spec:
         """The declaration as plain JSON values, with the JSON Schema of its parameters and interventions."""
         return {
             "name": self.name, "room": self.room, "title": self.title, "grade": str(self.grade), "source": self.source,
-            "limits": self.limits, "reads": list(self.reads), "heeds": list(self.heeds), "writes": [c.describe() for c in self.writes],
+            "limits": self.limits, "reads": list(self.reads), "heeds": list(self.heeds),
+            "writes": [c.describe() for c in self.writes],
             "needs": list(self.needs), "optional": list(self.optional), "always": self.always,
             "params": self.params.model_json_schema(),
             "interventions": [
