@@ -24,6 +24,7 @@ SUBJECTS = ("$MQTT.msgs.>", "city.>", "readings.>")
 LINES = "readings.lines"
 PULL, PULL_BYTES, PULL_SECONDS = 4000, 4 << 20, 5.0
 PATIENCE = 5.0  # seconds for one answer of the broker
+MOST_BYTES = 4 << 20  # of one message of a batch
 
 
 class Log:
@@ -128,3 +129,16 @@ class Log:
 
 async def _quiet(error: Exception) -> None:
     """Connection errors are expected while a broker restarts; the reader meets them by itself."""
+
+
+def pieces(lines: bytes, most: int = MOST_BYTES) -> list[bytes]:
+    """`lines` cut at line ends into pieces of at most `most` bytes each (a single longer line is left whole)."""
+    cut = []
+    at = 0
+    while at < len(lines):
+        end = len(lines) if len(lines) - at <= most else lines.rfind(b"\n", at, at + most) + 1
+        if end <= at:
+            end = (lines.find(b"\n", at) + 1) or len(lines)
+        cut.append(lines[at:end])
+        at = end
+    return cut

@@ -1,0 +1,206 @@
+"""The composition of a living city: opens a folder, wires broker, log, reader, writer, and answers questions.
+
+    twin = Twin.open("andorra")
+    await twin.start()            # broker, log, reader
+    ...
+    await twin.stop()
+
+What the twin has not written to the history when it dies, it reads from the log again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from citytwin.city import City, read_city
+from citytwin.columns import Columns
+from citytwin.errors import OutsideError
+from citytwin.io.feeds.broker import Broker
+from citytwin.io.feeds.log import LINES, Log, pieces
+from citytwin.io.stores.history import History
+from citytwin.io.stores.lock import FolderLock
+from citytwin.io.stores.readings import ReadingStore
+from citytwin.sim.registry import columns_with
+from citytwin.state import Quality, State
+from citytwin.twin.devices import Devices
+from citytwin.twin.listeners import Listeners
+from citytwin.twin.memory import Memory
+from citytwin.twin.questions import Questions
+from citytwin.twin.reader import Reader
+from citytwin.twin.writer import Writer
+
+DRAIN_SECONDS = 30.0
+
+
+class Twin:
+    """A city that lives. `city`, `columns` (all declared ones, simulators' too), `state` (live), `devices`, `history`.
+
+    `listeners`: who is told of each checked batch, and once a second (see `citytwin.twin.listeners`).
+    """
+
+    def __init__(self, folder: Path, city: City, lock: FolderLock) -> None:
+        self.folder = folder
+        self.city = city
+        self.columns: Columns = columns_with(city.columns)
+        self.state = State(city, self.columns, time.time())
+        self.devices = Devices(folder, city, self.columns)
+        self._lock = lock
+        self._store = ReadingStore(folder / "live", self.devices.keys, self.devices.kinds, self.devices.kind)
+        self._history = History(self._store)
+        self._writer = Writer(self._store)
+        self.listeners = Listeners()
+        self._reader = Reader(self.devices, self.state, self._writer, self.listeners)
+        self._memory = Memory(folder, city, self._reader, self._writer, self._history)
+        self._questions = Questions(city, self.columns, self.devices, self._history, self._writer)
+        self._broker: Broker | None = None
+        self._log: Log | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self._stopping = False
+        self._broker_problem = ""
+
+    @classmethod
+    def open(cls, folder: Path | str) -> Twin:
+        """Open the city in `folder` for living. Raises ConflictError (another twin runs there), MissingError, InputError."""
+        folder = Path(folder)
+        city = read_city(folder)
+        lock = FolderLock(folder / "live" / "lock")
+        try:
+            return cls(folder, city, lock)
+        except BaseException:
+            lock.release()
+            raise
+
+    @property
+    def mqtt_port(self) -> int:
+        """Where devices connect."""
+        return self._broker.mqtt_port if self._broker else 0
+
+    @property
+    def problem(self) -> str:
+        """What keeps readings from state or history just now, in words; empty when all is well."""
+        return self._writer.problem or self._reader.problem or self._broker_problem
+
+    # -- life ---------------------------------------------------------------------------------------------------------
+
+    async def start(self, mqtt_port: int = 1883, host: str = "127.0.0.1") -> None:
+        """Start or adopt the broker and read the log from where the history ends. `mqtt_port` 0 takes any free port."""
+        self._broker = Broker(self.folder / "live" / "nats", host)
+        try:
+            await self._broker.start(mqtt_port)
+            if not self._broker.adopted:
+                await self._bring_up(self._broker)
+            log = self._log = Log(self._broker.port)
+            await log.open()
+            await asyncio.to_thread(self._memory.remember)
+        except BaseException:
+            await self.stop()
+            raise
+        works = (self._reader.run(log), self._writer.run(log, self._memory.set_down), self._watch(), self._reader.tick())
+        self._tasks = [asyncio.create_task(work) for work in works]
+
+    async def _bring_up(self, broker: Broker) -> None:
+        """Bring up a broker: first in private, so that the log is there and counts on behind the history, then for all."""
+        await broker.run(mqtt=False)
+        log = Log(broker.port)
+        await log.open()
+        await log.continue_after(self._writer.read_to)
+        await log.close()
+        await broker.pause()
+        await broker.run(mqtt=True)
+
+    async def _watch(self) -> None:
+        """For ever: bring the broker up again, on the same ports, when it died."""
+        while True:
+            await asyncio.sleep(0.2)
+            if self._broker is not None and not self._broker.alive:
+                try:
+                    await self._bring_up(self._broker)
+                    self._broker_problem = ""
+                except OutsideError as error:
+                    self._broker_problem = str(error)
+
+    async def stop(self) -> None:
+        """Read what the log holds by now, write it to the history, end the broker, let go of the folder.
+
+        What cannot be read within `DRAIN_SECONDS` stays in the log for the next start.
+        """
+        self._stopping = True
+        with contextlib.suppress(OutsideError, TimeoutError):
+            async with asyncio.timeout(DRAIN_SECONDS if self._tasks else 0):
+                await self._drained()
+        left = set(self._tasks)
+        while left:  # again and again: `asyncio.wait_for` of Python 3.11, used by nats-py, can swallow a cancellation
+            for task in left:
+                task.cancel()
+            _, left = await asyncio.wait(left, timeout=0.5)
+        self._tasks = []
+        with contextlib.suppress(OutsideError):
+            if self._log is not None:
+                await self._memory.set_down()
+                await self._log.forget(self._store.committed)
+        if self._log is not None:
+            await self._log.close()
+        if self._broker is not None:
+            await self._broker.stop()
+        self._lock.release()
+
+    async def _drained(self) -> None:
+        """Wait until everything that the log holds now has been read."""
+        if self._log is not None and self._tasks:
+            _, last = await self._log.range()
+            while self._writer.read_to < last:
+                await asyncio.sleep(0.02)
+
+    # -- questions ----------------------------------------------------------------------------------------------------
+
+    def device_values(self) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8], npt.NDArray[np.float64]]:
+        """Value, status (`citytwin.state.STATUS`) and time (s since 1970, NaN: never) of each device row; copies."""
+        self._reader.age()
+        return self.devices.value.copy(), self.devices.status.copy(), self.devices.time.copy()
+
+    async def changes(self, every: float = 1.0) -> AsyncIterator[npt.NDArray[np.int64]]:
+        """Rows of devices whose value or status changed, merged: at most one array in `every` seconds, never a queue."""
+        seen = self.devices.batches
+        while not self._stopping:
+            await asyncio.sleep(every)
+            now = self.devices.batches
+            rows = self.devices.changed_since(seen)
+            seen = now
+            if len(rows):
+                yield rows
+
+    def history(self, device: str, begin: float, end: float, points: int = 500) -> dict[str, Any]:
+        """Readings of one device between two moments (s since 1970), thinned to at most `points` buckets with low and high.
+
+        Raises MissingError with the nearest key.
+        """
+        return self._questions.window(device, begin, end, points)
+
+    def state_at(self, moment: float) -> State:
+        """The city as its devices knew it at a past `moment` (s since 1970)."""
+        return self._questions.state_at(moment)
+
+    def quality(self) -> dict[str, Any]:
+        """Number of readings by what the checks found, and the newest that were not believed."""
+        counts = {q.word: int(self._reader.counts[q]) for q in Quality}
+        return {"counts": counts, "recent": self._reader.rejected[::-1], "problem": self.problem}
+
+    # -- readings in --------------------------------------------------------------------------------------------------
+
+    async def accept(self, lines: bytes) -> dict[str, Any]:
+        """Put a batch of readings (JSON lines) into the log; durable when it returns. How many are accepted and refused."""
+        if self._log is None:
+            raise OutsideError("the twin is not started")
+        found = await asyncio.to_thread(self._reader.decoder.look, lines)
+        for piece in pieces(lines):
+            await self._log.append(LINES, piece)
+        accepted = found.pop(Quality.GOOD.word, 0)
+        return {"accepted": accepted, "refused": found}
