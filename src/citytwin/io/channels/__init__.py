@@ -1,0 +1,1 @@
+"""Messages out: e-mail, webhooks, and what apprise speaks."""
