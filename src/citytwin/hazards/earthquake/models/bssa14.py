@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from citytwin.hazards.earthquake.models.setting import Array, Motion, Setting
+from citytwin.hazards.earthquake.models.setting import Array, Motion, Setting, by_mechanism
 from citytwin.hazards.earthquake.models.table import PGA, Table
 
 TABLE = Table.read("bssa14")
@@ -22,21 +22,19 @@ def motions(
     rows: Sequence[SimpleNamespace], setting: Setting, *, quality: str = "average", basin: str = "", mechanism: bool = True
 ) -> list[Motion]:
     """The motion for each row of coefficients. `basin` "california" or "japan": with the depth term of z1."""
-    place = setting
     rock = TABLE.row(PGA)
-    pga = np.exp(_event(rock, place, mechanism) + _path(rock, place, quality))
+    pga = np.exp(_event(rock, setting, mechanism) + _path(rock, setting, quality))
     found = []
     for c in rows:
-        mean = _event(c, place, mechanism) + _path(c, place, quality) + _site(c, place, pga) + _depth(c, place, basin)
-        found.append(Motion(mean, *_deviations(c, place)))
+        mean = _event(c, setting, mechanism) + _path(c, setting, quality) + _site(c, setting, pga) + _depth(c, setting, basin)
+        found.append(Motion(mean, *_deviations(c, setting)))
     return found
 
 
 def _event(c: SimpleNamespace, s: Setting, mechanism: bool) -> Array:
-    """Source: eq. 2. Boundaries of rake after the paper's table of mechanisms: 30 degrees from horizontal."""
-    m, rake = np.asarray(s.magnitude), np.asarray(s.rake)
-    kinds = [np.abs(rake) <= 30, 180 - np.abs(rake) <= 30, (rake > 30) & (rake < 150)]
-    style: Array = np.select(kinds, [c.e_1, c.e_1, c.e_3], c.e_2) if mechanism else np.full(np.shape(rake), c.e_0)
+    """Source: eq. 2; without a known mechanism the paper's unspecified one."""
+    m, rake = np.asarray(s.magnitude), s.rake
+    style = by_mechanism(rake, c.e_1, c.e_2, c.e_3, c.e_0) if mechanism else c.e_0
     above = m - c.M_h
     return np.asarray(style + np.where(m <= c.M_h, c.e_4 * above + c.e_5 * above**2, c.e_6 * above))
 

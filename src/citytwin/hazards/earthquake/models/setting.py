@@ -57,11 +57,18 @@ class Setting:
         return int(np.broadcast_shapes(*(np.shape(getattr(self, f.name)) for f in fields(self)), (1,))[0])
 
 
-def reverse(rake: Number) -> Array:
-    """1 where the slip is reverse or reverse-oblique: rake from 30 to 150 degrees (NGA-West2), both left out."""
-    return ((np.asarray(rake) > 30) & (np.asarray(rake) < 150)).astype(float)
+def reverse(rake: Number, within: float = 60.0) -> Array:
+    """1 where the slip is reverse: rake within `within` degrees of 90, the ends left out; 0 where it is unknown (NaN)."""
+    return (np.abs(np.asarray(rake) - 90) < within).astype(float)
 
 
-def normal(rake: Number, low: float = -120.0, high: float = -60.0) -> Array:
-    """1 where the slip is normal: rake from `low` to `high` degrees, both included."""
-    return ((np.asarray(rake) >= low) & (np.asarray(rake) <= high)).astype(float)
+def normal(rake: Number, within: float = 60.0) -> Array:
+    """1 where the slip is normal: rake within `within` degrees of -90, the ends left out; 0 where it is unknown (NaN)."""
+    return (np.abs(np.asarray(rake) + 90) < within).astype(float)
+
+
+def by_mechanism(rake: Number, strike_slip: float, normal: float, reverse: float, unknown: float) -> Array:
+    """A coefficient by rake: strike-slip within 30 degrees of horizontal, reverse between 30 and 150, else normal."""
+    rake = np.asarray(rake)
+    kinds = [np.isnan(rake), (np.abs(rake) <= 30) | (np.abs(rake) >= 150), rake > 0]
+    return np.asarray(np.select(kinds, [unknown, strike_slip, reverse], normal))
