@@ -77,6 +77,23 @@ def make_people(plan: Plan, buildings: Buildings) -> tuple[People, Whole]:
     rng = plan.stream("people")
     size = rng.permutation(sizes_of(plan.people))
     age = np.repeat(np.arange(100), ages_of(plan.people))
+    household, ages, female, with_parents = families(size, age, rng)
+    homes = _homes(buildings, len(size))
+    building = _housed(size, with_parents, homes, buildings, rng)
+    order = np.argsort(building, kind="stable")
+    rank = np.empty(len(order), dtype=np.int64)
+    rank[order] = np.arange(len(order))
+    moved = np.argsort(rank[household], kind="stable")
+    return People(rank[household][moved], ages[moved], female[moved], size[order], building[order]), homes
+
+
+def families(
+    size: Whole, age: Whole, rng: np.random.Generator
+) -> tuple[Whole, Whole, npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+    """Members of households, one for each of the (sorted) ages: household, age, female; and which households have children.
+
+    size: of each household, adding up to the number of ages. Persons come out ordered by household.
+    """
     children = _children(size, age, rng)
     household = np.repeat(np.arange(len(size)), size)
     slot = np.arange(len(household)) - np.repeat(np.cumsum(size) - size, size)
@@ -85,13 +102,7 @@ def make_people(plan: Plan, buildings: Buildings) -> tuple[People, Whole]:
     female = rng.uniform(0, 1, len(ages)) < 0.487 + 0.14 * np.clip((ages - 50) / 40, 0, 1)
     second = (slot == 1) & ~is_child & (rng.uniform(0, 1, len(ages)) < 0.96)
     female[second] = ~female[np.flatnonzero(second) - 1]
-    homes = _homes(buildings, len(size))
-    building = _housed(size, with_parents, homes, buildings, rng)
-    order = np.argsort(building, kind="stable")
-    rank = np.empty(len(order), dtype=np.int64)
-    rank[order] = np.arange(len(order))
-    moved = np.argsort(rank[household], kind="stable")
-    return People(rank[household][moved], ages[moved], female[moved], size[order], building[order]), homes
+    return household, ages, female, with_parents
 
 
 def _children(size: Whole, age: Whole, rng: np.random.Generator) -> Whole:
