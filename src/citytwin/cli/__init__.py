@@ -21,6 +21,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "serve": ("citytwin.cli.serve", "serve"),
     "demo": ("citytwin.cli.serve", "demo"),
     "devices": ("citytwin.cli.devices", "devices"),
+    "forecast": ("citytwin.cli.forecast", "forecast"),
     "columns": ("citytwin.cli.reference", "columns"),
     "simulators": ("citytwin.cli.reference", "simulators"),
     "schema": ("citytwin.cli.reference", "schema"),

@@ -1,0 +1,109 @@
+"""citytwin forecast: what series of counts will do, how good forecasts were, and what a city's epidemic readings say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from citytwin.cli.show import json_option, print_json, print_table, progress, say
+from citytwin.errors import InputError
+
+
+@click.group()
+def forecast() -> None:
+    """Forecast an epidemic: series by place, their scores, and the city's own readings."""
+
+
+def _pairs(texts: tuple[str, ...]) -> dict[str, str]:
+    for text in texts:
+        if "=" not in text:
+            raise InputError(f'"{text}" is not COLUMN=VALUE', "--where")
+    return {a.strip().lower(): b for a, _, b in (text.partition("=") for text in texts)}
+
+
+@forecast.command()
+@click.argument("vintages", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Forecasts to write: .csv, .csv.gz or .parquet.")
+@click.option("--locations", type=click.Path(path_type=Path), help="Table whose places alone are forecast.")
+@click.option("--reference-date", "dates", multiple=True, help="Last day of the week of horizon 0; may be given again.")
+@click.option("--all", "every", is_flag=True, help="All reference dates that the releases allow.")
+@click.option("--target", help="Target to choose from the file and to write; else the file's own, or wk inc flu hosp.")
+@click.option("--where", multiple=True, metavar="COLUMN=VALUE", help="Only rows with this value; may be given again.")
+@click.option("--lag", default=3, show_default=True, type=click.IntRange(0, 28),
+              help="Days that a release must be out before the reference date.")  # fmt: skip
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Same seed, same forecast.")
+@json_option
+def series(
+    vintages: tuple[Path, ...], out: Path, locations: Path | None, dates: tuple[str, ...], every: bool, target: str | None,
+    where: tuple[str, ...], lag: int, seed: int, as_json: bool,
+) -> None:  # fmt: skip
+    """Forecast weekly counts four weeks ahead from VINTAGES: numbers by place and date, with the day each was known (as_of).
+
+    Further files may add an older history. Without a date, the newest possible one is forecast.
+    """
+    from citytwin.forecast import Forecaster, forecasts, read_vintages
+    from citytwin.forecast.hub import write_forecasts
+    from citytwin.forecast.places import chosen_places, target_of
+
+    if every and dates:
+        raise InputError("either --all or --reference-date")
+    name = target_of(vintages, target)
+    found = read_vintages(list(vintages), _pairs(where), target=target)
+    names = chosen_places(found.places, locations)
+    forecaster = Forecaster(found, seed, lag)
+    possible = forecaster.references()
+    if not possible:
+        raise InputError("fewer than six weeks are known", str(vintages[0]))
+    wanted = possible if every else [_day(d) for d in dates] or possible[-1:]
+    with progress("forecast") as told:
+        table = forecasts(forecaster, wanted, name, told)
+    table = table[table["location"].isin(names)].assign(location=lambda t: t["location"].map(names))
+    write_forecasts(table, out)
+    if as_json:
+        print_json({"out": str(out), "reference_dates": [str(d) for d in wanted], "locations": len(names), "rows": len(table)})
+    say(f"{len(wanted)} reference dates, {len(names)} places, {len(table)} rows written to {out}")
+
+
+def _day(text: str) -> Any:
+    import numpy as np
+
+    try:
+        return np.datetime64(text, "D")
+    except ValueError as error:
+        raise InputError(f'"{text}" is not a date', "--reference-date", "as in 2025-01-11") from error
+
+
+@forecast.command()
+@click.argument("forecasts", type=click.Path(path_type=Path))
+@click.option("--truth", required=True, type=click.Path(path_type=Path), help="What came true: numbers by place and date.")
+@click.option("--baseline", type=click.Path(path_type=Path), help="Forecasts to be held against, in the same form.")
+@click.option("--model", help="Of several models in FORECASTS, this one.")
+@click.option("--baseline-model", help="Of several models in the baseline file, this one; else the one called baseline.")
+@click.option("--target", help="Of several targets, this one.")
+@click.option("--where", multiple=True, metavar="COLUMN=VALUE", help="Only rows of the truth with this value.")
+@click.option("--by-date", is_flag=True, help="Show every reference date.")
+@json_option
+def score(
+    forecasts: Path, truth: Path, baseline: Path | None, model: str | None, baseline_model: str | None, target: str | None,
+    where: tuple[str, ...], by_date: bool, as_json: bool,
+) -> None:  # fmt: skip
+    """Score FORECASTS: weighted interval score, coverage, and WIS relative to a baseline's on the same forecasts."""
+    from citytwin.forecast import read_vintages
+    from citytwin.forecast.hub import read_forecasts, scored, summary
+
+    seen = read_vintages(truth, _pairs(where), target=target)
+    ours = scored(read_forecasts(forecasts, model, target), seen)
+    other = scored(read_forecasts(baseline, baseline_model, target), seen) if baseline else None
+    rows = summary(ours, other)
+    if as_json:
+        print_json([{**vars(r), "relative": r.relative} for r in rows])
+        return
+    shown: list[tuple[Any, ...]] = [("group", "forecasts", "WIS", "baseline", "relative", "in 50 %", "in 95 %")]
+    for r in rows:
+        if by_date or not r.group[0].isdigit():
+            parts = (r.baseline, r.relative)
+            extra = tuple("" if v is None else f"{v:.4g}" for v in parts)
+            shown.append((r.group, r.forecasts, f"{r.wis:.4g}", *extra, f"{r.inside_50:.3f}", f"{r.inside_95:.3f}"))
+    print_table(shown)
