@@ -1,7 +1,7 @@
 """Fragility, vulnerability and consequence functions in NRML (the files of OpenQuake), and mappings of taxonomies.
 
-Form: GEM, OpenQuake engine manual, "Risk input models"; NRML 0.4 and 0.5. What a file says is checked; a wrong one is refused in
-one line. A continuous fragility function gives mean and standard deviation of the lognormal: dispersion = sqrt(ln(1 +
+Form: GEM, OpenQuake engine manual, "Risk input models"; NRML 0.4 and 0.5. A wrong file is refused in one line.
+A continuous fragility function gives mean and standard deviation of the lognormal: dispersion = sqrt(ln(1 +
 (sd/mean)^2)), median = mean / sqrt(1 + (sd/mean)^2).
 """
 
@@ -11,6 +11,7 @@ import csv
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -157,7 +158,7 @@ def _discrete(function: Any, states: tuple[str, ...], where: str) -> Tabulated:
     levels = _child(function, "imls", where)
     name, at = _attribute(function, "id", where), _numbers(levels, where)
     rows = [_numbers(e, where) for e in _by_state(_children(function, "poes"), states, where, name)]
-    if any(len(r) != len(at) for r in rows) or len(at) < 2 or any(b <= a for a, b in zip(at, at[1:], strict=False)):
+    if any(len(r) != len(at) for r in rows) or len(at) < 2 or any(b <= a for a, b in pairwise(at)):
         raise InputError(f'"{name}": levels must rise, with one probability each', where)
     if any(not 0 <= p <= 1 for row in rows for p in row):
         raise InputError(f'"{name}": a probability is outside 0 ... 1', where)
@@ -174,7 +175,7 @@ def read_vulnerability(path: Path) -> Vulnerabilities:
         name, levels = _attribute(function, "id", where), _child(function, "imls", where)
         at = _numbers(levels, where)
         ratios, spreads = _ratios(function, at, where)
-        if len(ratios) != len(at) or any(b <= a for a, b in zip(at, at[1:], strict=False)):
+        if len(ratios) != len(at) or any(b <= a for a, b in pairwise(at)):
             raise InputError(f'"{name}": levels must rise, with one loss ratio each', where)
         functions[name] = Vulnerability(measure_name(_attribute(levels, "imt", where)), at, ratios, spreads)
     if not functions:

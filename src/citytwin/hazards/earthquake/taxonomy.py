@@ -1,4 +1,4 @@
-"""Which curve a building takes: from its taxonomy where it has one, else from use, storeys, material and year, with probabilities.
+"""Which curve a building takes: from its taxonomy if it has one, else from use, storeys, material, year, with probabilities.
 
 Hazus has 36 types (material and system, L low 1-3, M middle 4-7, H high from 8 storeys; wood, tilt-up and light steel have no
 height class; unreinforced masonry L 1-2, M from 3) at four code levels: HC high, MC moderate, LC low, PC none. GEM building

@@ -1,0 +1,205 @@
+"""From shaking fields to damage: assets, the streaming loop over blocks of fields, and what it leaves behind.
+
+Fields are never kept. A block of them comes, the kernel takes it, and what stays is: for each asset the probability of each
+state (the mean over the fields of the exact curves, free of the lottery), for each field the totals of the city, for each
+field and zone a few of them (for intervals), and the state of each asset in one field.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from citytwin.hazards.earthquake.casualties import QUANTITIES
+from citytwin.hazards.earthquake.fragility import axis_of
+from citytwin.hazards.earthquake.kernel_damage import STATES, add_up, damage_block, draw_states
+
+F32 = npt.NDArray[np.float32]
+F64 = npt.NDArray[np.float64]
+I64 = npt.NDArray[np.int64]
+U8 = npt.NDArray[np.uint8]
+
+SEGMENT = 1024
+"""Assets that one thread takes from end to end, at most; not a matter of how many threads there are."""
+
+BY_ZONE = ("collapsed", "injured", "killed", "trapped", "displaced")
+"""What is kept of each field for each zone."""
+
+
+@dataclass(frozen=True)
+class Assets:
+    """What is damaged, one entry a building and intensity measure.
+
+    owner (n,): row of the building. site, measure, curve (n,): of the fields and the tables. weight (n,): share of the building
+    that the entry stands for (1 but for buildings whose possible curves are of several measures). shared (n,): shared out
+    among the states instead of drawn. zone (n,): row of its zone, -1 for none. buildings: rows of the building table.
+    Entries are sorted by zone; build with `sorted_assets`.
+    """
+
+    owner: I64
+    site: npt.NDArray[np.int32]
+    measure: npt.NDArray[np.int32]
+    curve: npt.NDArray[np.int32]
+    weight: F64
+    shared: npt.NDArray[np.bool_]
+    zone: I64
+    buildings: int
+
+    @property
+    def segment(self) -> I64:
+        """First entry of each segment: of one zone, at most `SEGMENT` long."""
+        starts = np.flatnonzero(np.diff(self.zone, prepend=self.zone[:1] - 1))
+        ends = np.append(starts[1:], len(self.zone))
+        parts = [np.arange(a, b, SEGMENT) for a, b in zip(starts, ends, strict=True)]
+        return np.append(np.concatenate(parts) if parts else np.zeros(0), len(self.zone)).astype(np.int64)
+
+    def by_building(self, values: F64) -> F64:
+        """`values` (n, ...) of entries added up, by weight, to their buildings."""
+        out = np.zeros((self.buildings, *values.shape[1:]))
+        np.add.at(out, self.owner, values * self.weight.reshape(-1, *(1,) * (values.ndim - 1)))
+        return out
+
+
+def sorted_assets(
+    owner: npt.ArrayLike, site: npt.ArrayLike, measure: npt.ArrayLike, curve: npt.ArrayLike, weight: npt.ArrayLike,
+    shared: npt.ArrayLike, zone: npt.ArrayLike, buildings: int,
+) -> Assets:  # fmt: skip
+    """Assets in the order that the loop wants."""
+    order = np.argsort(np.asarray(zone), kind="stable")
+
+    def put(values: npt.ArrayLike, kind: type) -> npt.NDArray[np.generic]:
+        return np.ascontiguousarray(np.asarray(values)[order].astype(kind))
+
+    return Assets(
+        put(owner, np.int64), put(site, np.int32), put(measure, np.int32), put(curve, np.int32),  # type: ignore[arg-type]
+        put(weight, np.float64), put(shared, np.bool_), put(zone, np.int64), buildings,  # type: ignore[arg-type]
+    )  # fmt: skip
+
+
+@dataclass
+class Outcome:
+    """What is left of all fields.
+
+    reached (n, 5): probability of reaching each state, by entry. totals (fields, quantities): of the city. by_zone (zones,
+    fields, len(BY_ZONE)), float32; the last row is what lies in no zone. drawn (n,): state of each entry in the chosen field.
+    """
+
+    reached: F64
+    totals: F64
+    by_zone: F32
+    drawn: U8
+    fields: int = 0
+
+    @property
+    def probability(self) -> F64:
+        """Probability of being in each of the states none, 1 ... 5, by entry: shape (n, 6), rows sum to one."""
+        whole = np.concatenate([np.ones((len(self.reached), 1)), self.reached, np.zeros((len(self.reached), 1))], axis=1)
+        return whole[:, :-1] - whole[:, 1:]
+
+    def band(self, quantity: str) -> tuple[float, float, float]:
+        """5th, 50th and 95th percentile over the fields of a total of the city."""
+        low, middle, high = np.percentile(self.totals[:, QUANTITIES.index(quantity)], (5, 50, 95))
+        return float(low), float(middle), float(high)
+
+    def injured(self) -> F64:
+        """Injured people of each field: severities 1 to 3."""
+        first = QUANTITIES.index("injured_1")
+        return np.asarray(self.totals[:, first : first + 3].sum(axis=1), dtype=np.float64)
+
+
+class Ledger:
+    """One set of assets under the stream of fields: takes block after block, then says what came of it.
+
+    table (classes, points, 8), or with aftershocks (6 * classes, points, 8): see `draw_states`. follows: see
+    `casualties.follows_of`. seed: of the lottery. chosen: which field's states are kept. zones: rows of the zone table.
+    """
+
+    def __init__(self, assets: Assets, table: F32, follows: F32, seed: int, chosen: int = 0, zones: int = 0) -> None:
+        self.assets, self.table, self.seed, self.chosen, self.zones = assets, table, seed, chosen, zones
+        self.follows = follows if (assets.weight == 1.0).all() else _weighted(follows, assets.weight)
+        self.segment = assets.segment
+        self.reached = np.zeros((len(assets.owner), STATES))
+        self.drawn = np.zeros(len(assets.owner), dtype=np.uint8)
+        self.of_zone = assets.zone[self.segment[:-1]]
+        self._totals: list[F64] = []
+        self._by_zone: list[F32] = []
+        self.done = 0
+
+    def take(self, fields: Sequence[F32]) -> None:
+        """One block of each shock, (m, b, sites), all of the same sizes: the main shock first."""
+        count = fields[0].shape[1]
+        part = np.zeros((len(self.segment) - 1, count, self.follows.shape[2]))
+        if len(fields) == 1:
+            damage_block(fields[0], *self._where, self.table, axis_of(self.table), self.follows, self.assets.shared,
+                         self.segment, self._chance(0), self.reached, part)  # fmt: skip
+        else:
+            states = self._states(fields)
+            add_up(states, self.follows, self.segment, self.reached, part)
+        here = self.chosen - self.done
+        if 0 <= here < count:
+            one = states if len(fields) > 1 else self._states([fields[0][:, here : here + 1]], here)
+            self.drawn = one[:, here if len(fields) > 1 else 0].copy()
+        self._totals.append(part.sum(axis=0))
+        self._by_zone.append(_zone_part(part, self.of_zone, self.zones))
+        self.done += count
+
+    @property
+    def _where(self) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+        return self.assets.site, self.assets.measure, self.assets.curve
+
+    def _chance(self, shock: int, ahead: int = 0) -> tuple[np.uint64, np.uint64]:
+        return np.uint64((self.seed * 1_000_003 + shock * 7_919 + 12_345) % 2**63), np.uint64(self.done + ahead)
+
+    def _states(self, fields: Sequence[F32], ahead: int = 0) -> U8:
+        """States after all shocks, (n, b)."""
+        states = np.zeros((len(self.assets.owner), fields[0].shape[1]), dtype=np.uint8)
+        classes = self.table.shape[0] // (STATES + 1) if len(fields) > 1 else self.table.shape[0]
+        for shock, each in enumerate(fields):
+            each = np.ascontiguousarray(each)
+            chance = self._chance(shock, ahead)
+            draw_states(each, *self._where, self.table, axis_of(self.table), classes, chance, states, states)
+        return states
+
+    def outcome(self) -> Outcome:
+        """What is left of all blocks taken."""
+        totals = np.concatenate(self._totals) if self._totals else np.zeros((0, self.follows.shape[2]))
+        by_zone = (
+            np.concatenate(self._by_zone, axis=1) if self._by_zone else np.zeros((self.zones + 1, 0, len(BY_ZONE)), np.float32)
+        )
+        return Outcome(self.reached / max(self.done, 1), totals, by_zone, self.drawn, self.done)
+
+
+def _weighted(follows: F32, weight: F64) -> F32:
+    return np.ascontiguousarray(follows * weight[:, None, None].astype(np.float32))
+
+
+def damage_of(
+    assets: Assets, shocks: Sequence[Iterable[F32]], table: F32, follows: F32, seed: int, chosen: int = 0, zones: int = 0
+) -> Outcome:
+    """Run blocks of fields through damage: one ledger under the stream; `shocks` has the blocks of each shock."""
+    ledger = Ledger(assets, table, follows, seed, chosen, zones)
+    for fields in zip(*shocks, strict=True):
+        ledger.take(fields)
+    return ledger.outcome()
+
+
+def _zone_part(part: F64, of_zone: I64, zones: int) -> F32:
+    """The totals of a block by zone, float32 (zones + 1, b, len(BY_ZONE))."""
+    if part.shape[2] != len(QUANTITIES):
+        return np.zeros((zones + 1, part.shape[1], 0), dtype=np.float32)
+    at = {name: QUANTITIES.index(name) for name in QUANTITIES}
+    few = np.stack([
+        part[:, :, at["collapsed"]], part[:, :, at["injured_1"] : at["injured_3"] + 1].sum(axis=2), part[:, :, at["killed"]],
+        part[:, :, at["trapped"]], part[:, :, at["displaced"]],
+    ], axis=2)  # fmt: skip
+    out = np.zeros((zones + 1, part.shape[1], len(BY_ZONE)))
+    np.add.at(out, np.where(of_zone < 0, zones, of_zone), few)
+    return out.astype(np.float32)
+
+
+def bands(by_zone: F32) -> F64:
+    """5th, 50th and 95th percentile over the fields: shape (3, zones, len(BY_ZONE))."""
+    return np.asarray(np.percentile(by_zone, (5, 50, 95), axis=1), dtype=np.float64)
