@@ -15,8 +15,11 @@ import pandas as pd
 from shapely import LineString, Point, box
 
 from citytwin.city import City, Facts, Ground, Source, read_city, write_city
+from citytwin.io.stores.records import SqlJournal, open_records
 from citytwin.sim import columns_with
 from citytwin.state import State
+from citytwin.twin.control import Control
+from citytwin.twin.devices import Devices
 
 CRS = "EPSG:32631"
 WEST, NORTH, CELL, WIDTH, HEIGHT = 378_000.0, 4_708_000.0, 10.0, 120, 80
@@ -107,6 +110,9 @@ class StandInTwin:
         n = self.city.size("device")
         self.value, self.status, self.time = np.full(n, np.nan), np.zeros(n, np.uint8), np.full(n, np.nan)
         self.counts = {"GOOD": 0}
+        self.devices = Devices(folder, self.city, self.columns)
+        self.journal = SqlJournal(open_records(folder))
+        self.control = Control(folder, self.city, self.columns, self.devices, lambda: self.state, self.journal)
         self._changed: asyncio.Queue[np.ndarray[Any, Any]] = asyncio.Queue()
 
     def push(self, rows: list[int], values: list[float]) -> None:

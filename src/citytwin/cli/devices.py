@@ -8,16 +8,20 @@ import json
 import math
 import os
 import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import click
 
 from citytwin.city import read_city
+from citytwin.cli.served import served_at
 from citytwin.cli.show import json_option, print_json, say
-from citytwin.errors import InputError
+from citytwin.errors import ConflictError, InputError, OutsideError
+from citytwin.incidents.command import CommandKinds
 from citytwin.io.feeds.fleet import Fleet, Sent
 from citytwin.io.feeds.mqtt import Publisher
+from citytwin.io.feeds.obeying import Obeying
 from citytwin.io.feeds.replay import over_mqtt, read_recording
 from citytwin.io.feeds.replay import replay as replay_readings
 from citytwin.io.feeds.signals import FAULT_SHARE
@@ -42,12 +46,13 @@ def devices() -> None:
 @click.option("--faults", type=float, default=FAULT_SHARE, show_default=True, help="Share of devices faulty in any hour.")
 @click.option("--run", type=click.Path(path_type=Path), help="A flood run whose water gauges and roads follow from now on.")
 @click.option("--speed", type=float, default=1.0, show_default=True, help="Times as fast as the run was.")
+@click.option("--deaf", is_flag=True, help="The devices take no commands.")
 @json_option
 def simulate(
     city: Path, rate: float | None, number: int | None, seconds: float | None, mqtt: str, connections: int, qos: int,
-    seed: int, faults: float, run: Path | None, speed: float, as_json: bool,
+    seed: int, faults: float, run: Path | None, speed: float, deaf: bool, as_json: bool,
 ) -> None:  # fmt: skip
-    """Publish over MQTT what the devices of CITY would measure."""
+    """Publish over MQTT what the devices of CITY would measure; they take commands, and obey as late as real ones."""
     host, port = _address(mqtt)
     known = read_city(city)
     fleet = Fleet(known, known.columns.kinds, rate=rate, devices=number, connections=connections, qos=qos, seed=seed,
@@ -55,7 +60,8 @@ def simulate(
     if run is not None:
         fleet.water, fleet.water_speed = RunWater(run, fleet.signals.x, fleet.signals.y), speed
     say(f"{fleet.number} devices of {known.name} publish to {host}:{port}")
-    done = asyncio.run(_run(fleet, host, port, seconds))
+    obeying = None if deaf else Obeying(known, CommandKinds(known.columns, city), fleet.signals, seed)
+    done = asyncio.run(_run(fleet, host, port, seconds, obeying))
     if as_json:
         print_json({"devices": fleet.number, "sent": done.sent, "acknowledged": done.acked, "behind_s": done.behind})
     else:
@@ -100,6 +106,43 @@ def replay(city: Path, recording: Path, speed: float, mqtt: str) -> None:
     print(f"{done.sent} readings sent, {done.acked} acknowledged")
 
 
+@devices.command()
+@click.argument("device")
+@click.argument("name", metavar="COMMAND")
+@click.argument("value")
+@click.option("--actor", required=True, help="Who commands; it stands in the journal.")
+@click.option("--role", default="", help="In which role.")
+@click.option("--reason", default="", help="Why.")
+@click.option("--dry-run", is_flag=True, help="Only try it on the twin.")
+@click.option("--url", default="http://127.0.0.1:8000", show_default=True, help="Where the twin is served.")
+@json_option
+def command(
+    device: str, name: str, value: str, actor: str, role: str, reason: str, dry_run: bool, url: str, as_json: bool
+) -> None:  # fmt: skip
+    """Tell DEVICE to do COMMAND with VALUE: tried on the twin first, then sent; waits for the device's answer."""
+    asked = {"device": device, "command": name, "value": value, "actor": actor, "role": role, "reason": reason}
+    with served_at(url) as twin:
+        tried = twin.post("/api/commands/check", asked)
+        for words in tried["warnings"]:
+            say(f"warning: {words}")
+        if tried["problems"]:
+            first = tried["problems"][0]
+            raise ConflictError(first["message"], f"{device} {name}", first["hint"])
+        if dry_run:
+            print_json(tried) if as_json else print("nothing forbids it")
+            return
+        found = twin.post("/api/commands", asked | {"ticket": tried["ticket"]})
+        while found["standing"] == "sent":
+            time.sleep(0.2)
+            found = twin.get(f"/api/commands/{found['id']}")
+    if as_json:
+        print_json(found)
+    else:
+        print(f"{device} {name} {value}: {found['standing']}" + (f" ({found['note']})" if found["note"] else ""))
+    if found["standing"] != "confirmed":
+        raise OutsideError(f"the device did not confirm: {found['standing']}", device, found["note"])
+
+
 async def _listen(twin: Twin, mqtt_port: int, host: str, seconds: float | None) -> None:
     ended = asyncio.Event()
     for sign in (signal.SIGINT, signal.SIGTERM):
@@ -121,12 +164,18 @@ def _fast_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
     return new_loop
 
 
-async def _run(fleet: Fleet, host: str, port: int, seconds: float | None) -> Sent:
-    """Publish until the time is up or somebody ends the process politely."""
+async def _run(fleet: Fleet, host: str, port: int, seconds: float | None, obeying: Obeying | None) -> Sent:
+    """Publish, and obey, until the time is up or somebody ends the process politely."""
     ended = asyncio.Event()
     for sign in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(sign, ended.set)
-    return await fleet.run(host, port, seconds, stop=ended.is_set)
+    listening = asyncio.create_task(obeying.run(host, port)) if obeying else None
+    try:
+        return await fleet.run(host, port, seconds, stop=ended.is_set)
+    finally:
+        if listening is not None:
+            listening.cancel()
+            await asyncio.wait([listening], timeout=5)
 
 
 def _address(text: str) -> tuple[str, int]:

@@ -28,8 +28,10 @@ from citytwin.io.feeds.log import LINES, Log, pieces
 from citytwin.io.stores.history import History
 from citytwin.io.stores.lock import FolderLock
 from citytwin.io.stores.readings import ReadingStore
+from citytwin.io.stores.records import SqlJournal, open_records
 from citytwin.sim.registry import columns_with
 from citytwin.state import Quality, State
+from citytwin.twin.control import Control
 from citytwin.twin.devices import Devices
 from citytwin.twin.listeners import Listeners
 from citytwin.twin.memory import Memory
@@ -43,7 +45,8 @@ DRAIN_SECONDS = 30.0
 class Twin:
     """A city that lives. `city`, `columns` (all declared ones, simulators' too), `state` (live), `devices`, `history`.
 
-    `listeners`: who is told of each checked batch, and once a second (see `citytwin.twin.listeners`).
+    `listeners`: who is told of each checked batch, and once a second (see `citytwin.twin.listeners`). `journal`: what
+    happened and who did it. `control`: commands to devices.
     """
 
     def __init__(self, folder: Path, city: City, lock: FolderLock) -> None:
@@ -60,6 +63,10 @@ class Twin:
         self._reader = Reader(self.devices, self.state, self._writer, self.listeners)
         self._memory = Memory(folder, city, self._reader, self._writer, self._history)
         self._questions = Questions(city, self.columns, self.devices, self._history, self._writer)
+        self.records = open_records(folder)
+        self.journal = SqlJournal(self.records)
+        self.control = Control(folder, city, self.columns, self.devices, lambda: self.state, self.journal)
+        self.listeners.append(self.control)
         self._broker: Broker | None = None
         self._log: Log | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -100,6 +107,7 @@ class Twin:
             log = self._log = Log(self._broker.port)
             await log.open()
             await asyncio.to_thread(self._memory.remember)
+            await self.control.open(self._broker.port)
         except BaseException:
             await self.stop()
             raise
@@ -146,10 +154,12 @@ class Twin:
             if self._log is not None:
                 await self._memory.set_down()
                 await self._log.forget(self._store.committed)
+        await self.control.close()
         if self._log is not None:
             await self._log.close()
         if self._broker is not None:
             await self._broker.stop()
+        self.records.close()
         self._lock.release()
 
     async def _drained(self) -> None:

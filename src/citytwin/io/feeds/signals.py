@@ -51,6 +51,7 @@ class Signals:
         self._phase = rng.uniform(0, 2 * np.pi, len(devices))
         box = (self.x.min(), self.y.min(), self.x.max(), self.y.max()) if len(devices) else (0.0, 0.0, 1.0, 1.0)
         self.weather = Weather(seed, box)
+        self.commanded: dict[int, float] = {}  # device row -> the value that it was told to be at
         self._depth: Floats | None = None
         self._faults: tuple[int, npt.NDArray[np.int64]] = (-1, np.zeros(0, dtype=np.int64))
 
@@ -96,6 +97,8 @@ class Signals:
         for k in np.unique(kinds):
             at = np.flatnonzero(kinds == k)
             value[at] = self._of_kind(self._kinds[k], row[at], now)
+        for told, there in self.commanded.items():
+            value[row == told] = there
         return np.asarray(np.round(np.clip(value, self._limit(row, "low"), self._limit(row, "high")), 4), dtype=np.float64)
 
     def _limit(self, row: Rows, side: str) -> Floats:
