@@ -9,7 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from citytwin.errors import InputError
+from citytwin.hazards.earthquake.distances import Distances, from_rupture
 from citytwin.hazards.earthquake.models import Setting, measure_name, model
+from citytwin.hazards.earthquake.source import Rupture, ToMetres
 
 Array = npt.NDArray[np.float64]
 
@@ -69,6 +71,34 @@ def shaking(
         between[i] = np.sqrt((share * np.array([m[i].between for m in motions]) ** 2).sum(axis=0) + epistemic)
         within[i] = np.sqrt((share * np.array([m[i].within for m in motions]) ** 2).sum(axis=0))
     return Shaking(names, median, between, within, np.asarray(x, dtype=float), np.asarray(y, dtype=float))
+
+
+def setting_of(rupture: Rupture, distances: Distances, vs30: npt.ArrayLike, measured: npt.ArrayLike = 0.0) -> Setting:
+    """What models are told about a rupture and places with `vs30` (m/s), `measured` (1) or inferred (0)."""
+    return Setting(
+        rupture.magnitude, rupture.rake, rupture.dip, rupture.top_depth, rupture.width, rupture.hypocentre[2],
+        distances.rrup, distances.rjb, distances.rx, distances.ry0, distances.repi, distances.rhypo,
+        np.asarray(vs30, dtype=float), np.asarray(measured, dtype=float),
+    )  # fmt: skip
+
+
+def shaking_of(
+    rupture: Rupture,
+    x: npt.ArrayLike,
+    y: npt.ArrayLike,
+    to_metres: ToMetres,
+    vs30: npt.ArrayLike,
+    tree: Mapping[str, float],
+    measures: Sequence[str],
+) -> Shaking:
+    """The shaking that `rupture` brings to places x, y (m, as `to_metres` gives them) with `vs30` (m/s)."""
+    setting = setting_of(rupture, from_rupture(rupture, x, y, to_metres), vs30)
+    return shaking(setting, tree, measures, x, y)
+
+
+def warnings_of(setting: Setting, tree: Mapping[str, float]) -> list[str]:
+    """A line for each limit of a model of `tree` that the setting leaves."""
+    return [line for name in tree for line in model(name).warnings(setting)]
 
 
 def _weights(tree: Mapping[str, float]) -> dict[str, float]:
