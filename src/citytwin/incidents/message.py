@@ -18,8 +18,8 @@ class Message:
 
     channel: name of the channel. title, text: plain words. data: the same for programs, as JSON values.
     key: names the message for ever; the outbox takes a key once, and a receiver that knows it already drops the second.
-    due: not sent before (s since 1970). state: waiting, sending, sent or dead; attempts: how often it was tried; problem: why
-    the last try failed. id: given by the outbox.
+    urgent: so grave that it did not wait. due: not sent before (s since 1970). state: waiting, sending, sent or dead;
+    attempts: how often it was tried; problem: why the last try failed. id: given by the outbox.
     """
 
     channel: str
@@ -32,6 +32,7 @@ class Message:
     state: str = WAITING
     attempts: int = 0
     problem: str = ""
+    urgent: bool = False
     id: int = 0
 
     def describe(self) -> dict[str, Any]:

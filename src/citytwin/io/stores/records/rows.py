@@ -57,4 +57,5 @@ def _entry_row(entry: Entry) -> dict[str, Any]:
 def _message_row(message: Message) -> dict[str, Any]:
     return {"key": message.key, "channel": message.channel, "title": message.title, "text": message.text,
             "data": json.dumps(dict(message.data), sort_keys=True, allow_nan=False), "made": message.made, "due": message.due,
-            "state": message.state, "attempts": message.attempts, "problem": message.problem}  # fmt: skip
+            "state": message.state, "attempts": message.attempts, "problem": message.problem,
+            "urgent": message.urgent}  # fmt: skip

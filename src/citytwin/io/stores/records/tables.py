@@ -50,5 +50,56 @@ outbox = sa.Table(
     sa.Column("state", sa.String(20), nullable=False),
     sa.Column("attempts", sa.Integer, nullable=False),
     sa.Column("problem", sa.Text, nullable=False),
+    sa.Column("urgent", sa.Boolean(create_constraint=False), nullable=False, server_default=sa.false()),
     sa.Index(None, "state", "due"),
+)  # fmt: skip
+
+alert = sa.Table(
+    "alert", metadata,
+    sa.Column("id", NUMBER, primary_key=True, autoincrement=False),
+    sa.Column("rule", NAME, nullable=False),
+    sa.Column("title", sa.Text, nullable=False),
+    sa.Column("table", NAME, nullable=False),
+    sa.Column("key", NAME, nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("severity", sa.String(20), nullable=False),
+    sa.Column("level", sa.Integer, nullable=False),
+    sa.Column("opened", TIME, nullable=False, index=True),
+    sa.Column("changed", TIME, nullable=False),
+    sa.Column("value", TIME),
+    sa.Column("unit", sa.Text, nullable=False),
+    sa.Column("limit", sa.Text, nullable=False),
+    sa.Column("message", sa.Text, nullable=False),
+    sa.Column("closed", TIME),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("step", sa.Integer, nullable=False),
+    sa.Column("acknowledged", TIME),
+    sa.Column("acknowledged_by", sa.Text, nullable=False),
+    sa.Column("note", sa.Text, nullable=False),
+    sa.Index(None, "rule", "id"),
+)  # fmt: skip
+sa.Index("one_open_alert", alert.c.rule, alert.c.table, alert.c.key, unique=True,
+         sqlite_where=alert.c.closed.is_(None), postgresql_where=alert.c.closed.is_(None))  # fmt: skip
+
+notice = sa.Table(  # what waits to be told to a channel
+    "notice", metadata,
+    sa.Column("id", NUMBER, primary_key=True),
+    sa.Column("channel", NAME, nullable=False, index=True),
+    sa.Column("event", sa.String(20), nullable=False),
+    sa.Column("rule", NAME, nullable=False),
+    sa.Column("severity", sa.String(20), nullable=False),
+    sa.Column("alerts", sa.Text, nullable=False),
+    sa.Column("time", TIME, nullable=False),
+)  # fmt: skip
+
+silence = sa.Table(
+    "silence", metadata,
+    sa.Column("id", NUMBER, primary_key=True),
+    sa.Column("rule", NAME, nullable=False),
+    sa.Column("table", NAME, nullable=False),
+    sa.Column("key", NAME, nullable=False),
+    sa.Column("begin", TIME, nullable=False),
+    sa.Column("until", TIME, nullable=False),
+    sa.Column("who", sa.Text, nullable=False),
+    sa.Column("note", sa.Text, nullable=False),
 )  # fmt: skip
