@@ -22,6 +22,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("citytwin.cli.serve", "demo"),
     "devices": ("citytwin.cli.devices", "devices"),
     "forecast": ("citytwin.cli.forecast", "forecast"),
+    "optimise": ("citytwin.cli.optimise", "optimise"),
     "columns": ("citytwin.cli.reference", "columns"),
     "simulators": ("citytwin.cli.reference", "simulators"),
     "schema": ("citytwin.cli.reference", "schema"),

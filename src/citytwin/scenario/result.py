@@ -112,12 +112,12 @@ def compare(results: Sequence[Result]) -> dict[str, Any]:
 
     Returns {"runs": [name and folder], "same_city": bool, "rows": [{"name", "unit", "meaning", "values", "differences"}]}.
     """
-    flat = [_flat(r.impact) for r in results]
-    names = list(dict.fromkeys(name for each in flat for name in each))
+    entries = [flat(r.impact) for r in results]
+    names = list(dict.fromkeys(name for each in entries for name in each))
     rows = []
     for name in names:
         unit, meaning = IMPACT.get(name.split(".")[0], ("", name.replace("_", " ").capitalize()))
-        values = [each.get(name) for each in flat]
+        values = [each.get(name) for each in entries]
         first = middle(values[0])
         differences = [None if first is None or (m := middle(v)) is None else m - first for v in values]
         rows.append({"name": name, "unit": unit, "meaning": meaning, "values": values, "differences": differences})
@@ -128,11 +128,12 @@ def compare(results: Sequence[Result]) -> dict[str, Any]:
     return {"runs": runs, "same_city": len(cities) == 1, "rows": rows}
 
 
-def _flat(impact: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+def flat(impact: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Impact entries with nested ones by a dot; bands stay as they are."""
     out: dict[str, Any] = {}
     for name, value in impact.items():
         if isinstance(value, dict) and not {"low", "median", "high"} <= set(value):
-            out.update(_flat(value, f"{prefix}{name}."))
+            out.update(flat(value, f"{prefix}{name}."))
         else:
             out[f"{prefix}{name}"] = value
     return out
