@@ -118,8 +118,8 @@ def _curve_of_road(table: pd.DataFrame, row: int, length: float) -> str:
     return said if said.startswith("HWB") else "HWB.GS.10" if length >= LONG else "HWB.GS.3"
 
 
-FACILITY_USE = {"hospital": "health", "clinic": "health", "doctors": "health", "school": "education", "kindergarten": "education",
-                "university": "education"}  # fmt: skip
+FACILITY_USE = {"hospital": "health", "clinic": "health", "doctors": "health", "school": "education",
+                "kindergarten": "education", "university": "education"}  # fmt: skip
 
 
 def _curve_of_facility(kind: str) -> Mixture:
@@ -198,3 +198,8 @@ class Mains:
     def repairs(self) -> F64:
         """Expected repairs of each main."""
         return self.expected / max(self.done, 1) + self.failure
+
+
+def is_building(mixture: Mixture) -> bool:
+    """Whether the curves of a thing are those of a building."""
+    return mixture[0][0] in hazus_buildings().curves
