@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from citytwin.incidents.alerts import Alert
 
 EVENTS = ("opened", "escalated", "closed")
+Group = tuple[str, str, str]  # rule, event, severity
 LINES = 20  # alerts of one rule that a message spells out
 LISTED = 20_000  # alerts that a message carries for programs
 
@@ -61,6 +62,16 @@ class Notice:
     id: int = 0
 
 
+@dataclass(frozen=True)
+class Part:
+    """Of a message: one event of one rule and severity; of each thing the newest alert, and how often it happened."""
+
+    rule: str
+    event: str
+    severity: str
+    things: list[tuple[Alert, int]]
+
+
 def grade(severity: str) -> int:
     """How grave: 0 for info."""
     return SEVERITIES.index(severity)
@@ -82,72 +93,64 @@ def due(policy: Policy, notices: Sequence[Notice], sent: Iterable[float], urgent
 
 
 def composed(city: str, policy: Policy, notices: Sequence[Notice], alerts: Mapping[int, Alert], now: float) -> Message:
-    """One message of all that waits. `alerts`: those that are meant, as they are now."""
-    groups: dict[tuple[str, str, str], list[int]] = defaultdict(list)
+    """One message of all that waits. `alerts`: those that are meant, as they are now. A thing is listed once for each event."""
+    groups: dict[Group, dict[tuple[str, str], list[int]]] = defaultdict(lambda: defaultdict(list))
     for notice in notices:
-        groups[notice.rule, notice.event, notice.severity] += notice.alerts
-    ordered = sorted(groups.items(), key=lambda g: (-grade(g[0][2]), EVENTS.index(g[0][1]), -len(g[1])))
-    worst = ordered[0][0][2]
-    total = {event: sum(len(set(ids)) for (_, e, _), ids in ordered if e == event) for event in EVENTS}
-    counts = ", ".join(f"{n} {event}" for event, n in total.items() if n)
-    lines = [f"{city}, {stamp(now)}: {counts}", ""]
-    for (rule, event, severity), ids in ordered:
-        lines += _lines(rule, event, severity, list(dict.fromkeys(ids)), alerts)
+        things = groups[notice.rule, notice.event, notice.severity]
+        for number in notice.alerts:
+            if number in alerts:
+                things[alerts[number].table, alerts[number].key].append(number)
+    parts = [Part(*group, [(alerts[ids[-1]], len(ids)) for ids in things.values()]) for group, things in groups.items()]
+    parts.sort(key=lambda part: (-grade(part.severity), EVENTS.index(part.event), -len(part.things)))
+    counts = {event: sum(len(part.things) for part in parts if part.event == event) for event in EVENTS}
+    counts = {event: number for event, number in counts.items() if number}
+    urgent = any(policy.is_urgent(n.severity) for n in notices)
+    words = ", ".join(f"{number} {event}" for event, number in counts.items())
+    lines = [f"{city}, {stamp(now)}: {words}", "", *(line for part in parts for line in _lines(part))]
     data = {
-        "kind": "alerts", "city": city, "time": stamp(now), "severity": worst, "counts": {e: n for e, n in total.items() if n},
-        "urgent": any(policy.is_urgent(n.severity) for n in notices),
-        "alerts": _listed(ordered, alerts),
+        "kind": "alerts", "city": city, "time": stamp(now), "severity": parts[0].severity if parts else policy.least,
+        "urgent": urgent, "counts": counts, "alerts": _listed(parts),
     }  # fmt: skip
-    return Message(
-        policy.name,
-        _title(city, ordered, alerts, counts),
-        "\n".join(lines).rstrip() + "\n",
-        data,
-        made=now,
-        urgent=bool(data["urgent"]),
-    )
+    return Message(policy.name, _title(city, parts, words), "\n".join(lines).rstrip() + "\n", data, made=now, urgent=urgent)
 
 
-def _title(
-    city: str, ordered: Sequence[tuple[tuple[str, str, str], list[int]]], alerts: Mapping[int, Alert], counts: str
-) -> str:
-    (_, event, severity), ids = ordered[0]
-    number = sum(len(set(i)) for _, i in ordered)
-    first = alerts.get(ids[0])
-    about = first.title if first else "alerts"
-    if number == 1 and first is not None:
-        return f"[{severity}] {city}: {about}: {first.name or first.key} {event}"
-    return f"[{severity}] {city}: {about}" + (f" and {len(ordered) - 1} more" if len(ordered) > 1 else "") + f" ({counts})"
+def _title(city: str, parts: Sequence[Part], counts: str) -> str:
+    if not parts or not parts[0].things:
+        return f"{city}: alerts ({counts})"
+    first = parts[0]
+    alert = first.things[0][0]
+    if len(parts) == 1 and len(first.things) == 1:
+        return f"[{first.severity}] {city}: {alert.title}: {alert.name or alert.key} {first.event}"
+    rules = len({part.rule for part in parts})
+    return f"[{first.severity}] {city}: {alert.title}" + (f" and {rules - 1} more" if rules > 1 else "") + f" ({counts})"
 
 
-def _lines(rule: str, event: str, severity: str, ids: list[int], alerts: Mapping[int, Alert]) -> list[str]:
-    known = [alerts[i] for i in ids[:LINES] if i in alerts]
-    title = known[0].title if known else rule
-    lines = [f"{title} ({severity}, {rule}): {len(ids)} {event}"]
-    lines += [f"  #{a.id} {a.message}" + (f" [{a.reason}]" if event == "closed" else "") + _since(a, event) for a in known]
-    if len(ids) > LINES:
-        lines.append(f"  and {len(ids) - LINES} more")
+def _lines(part: Part) -> list[str]:
+    lines = [
+        f"{part.things[0][0].title if part.things else part.rule} ({part.severity}, {part.rule}): {len(part.things)} {part.event}"
+    ]
+    for alert, times in part.things[:LINES]:
+        line = f"  #{alert.id} {alert.message}"
+        if part.event == "closed":
+            line += f" [{alert.reason}]"
+        if part.event == "opened" and alert.closed is not None:
+            line += " (closed again meanwhile)"
+        if part.event != "opened":
+            line += f" (open since {stamp(alert.opened)})"
+        lines.append(line + (f" ({times} times)" if times > 1 else ""))
+    if len(part.things) > LINES:
+        lines.append(f"  and {len(part.things) - LINES} more")
     return [*lines, ""]
 
 
-def _since(alert: Alert, event: str) -> str:
-    if event == "opened" and alert.closed is not None:
-        return " (closed again meanwhile)"
-    return f" (open since {stamp(alert.opened)})" if event != "opened" else ""
-
-
-def _listed(ordered: Sequence[tuple[tuple[str, str, str], list[int]]], alerts: Mapping[int, Alert]) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = []
-    for (rule, event, severity), ids in ordered:
-        for number in dict.fromkeys(ids):
-            if len(found) >= LISTED:
-                return found
-            alert = alerts.get(number)
-            if alert is not None:
-                names = ("table", "key", "name", "value", "unit", "message")
-                said = {name: getattr(alert, name) for name in names}
-                found.append({"id": number, "event": event, "rule": rule, "severity": severity, **said})
-    return found
+def _listed(parts: Sequence[Part]) -> list[dict[str, Any]]:
+    names = ("id", "table", "key", "name", "value", "unit", "message")
+    found = [
+        {"event": part.event, "rule": part.rule, "severity": part.severity, "times": times,
+         **{name: getattr(alert, name) for name in names}}
+        for part in parts for alert, times in part.things
+    ]  # fmt: skip
+    return found[:LISTED]
 
 
 def stamp(moment: float) -> str:
