@@ -7,20 +7,23 @@ import App from './App.svelte';
 import { followAddress, readAddress } from './panels/address.svelte';
 import { installSeam } from './panels/seam';
 import { city } from './store/city.svelte';
+import { commands } from './store/commands.svelte';
 import { draft } from './store/draft.svelte';
 import { live } from './store/live.svelte';
+import { person } from './store/person.svelte';
 import { runs } from './store/runs.svelte';
 import { time } from './store/time.svelte';
 import { view } from './store/view.svelte';
 
 async function open(): Promise<void> {
   view.start();
+  person.start();
   installSeam();
   const said = readAddress();
   mount(App, { target: document.getElementById('app')! });
   await city.load();
   if (!city.info) return;
-  await Promise.all([live.start((message) => runs.hear(message)), runs.refresh()]).catch((error: unknown) => {
+  await Promise.all([live.start((message) => runs.hear(message), (command) => commands.hear(command)), runs.refresh()]).catch((error: unknown) => {
     live.problem = (error as Error).message;
   });
   time.fit();

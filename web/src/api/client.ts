@@ -65,6 +65,9 @@ export const api = {
     if (frame.type !== 'snapshot') throw new ApiError('The server sent changes where a snapshot was asked for', 200);
     return frame;
   },
+  commandsOf: (device: string) => json<{ kinds: T.CommandKind[]; recent: T.Command[] }>(`things/device/${part(device)}/commands`),
+  tryCommand: (asked: unknown) => post<T.Tried>('commands/check', asked),
+  sendCommand: (asked: unknown) => post<T.Command>('commands', asked),
   check: (scenario: unknown) => post<T.CheckAnswer>('scenarios/check', { scenario }),
   startRun: (scenario: unknown) => post<{ id: string }>('runs', { scenario }),
   runs: () => json<T.RunInfo[]>('runs'),

@@ -2,10 +2,12 @@
 
 import { decodeLive, type Delta, type Snapshot } from '../lib/frames';
 import { address } from './client';
+import type { Command } from './types';
 
 export type Message =
   | { type: 'clock'; now: string }
   | { type: 'run'; id: string; status: string; progress: number; words: string }
+  | ({ type: 'command' } & Command)
   | ({ type: 'quality' } & Record<string, unknown>);
 
 export interface Listener {

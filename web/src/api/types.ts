@@ -167,6 +167,53 @@ export interface Quality {
   recent: Record<string, unknown>[];
 }
 
+export interface CommandKind {
+  name: string;
+  kind: string;
+  form: 'number' | 'whole' | 'choice' | 'text';
+  unit: string;
+  low: number | null;
+  high: number | null;
+  step: number;
+  most: number | null;
+  choices: Record<string, number>;
+  sets: string;
+  answer: number;
+  check: boolean;
+  roles: string[];
+  meaning: string;
+}
+
+export interface Command {
+  id: string;
+  device: string;
+  kind: string;
+  command: string;
+  value: number | string;
+  actor: string;
+  role: string;
+  reason: string;
+  made: number;
+  deadline: number;
+  before: number | null;
+  standing: 'sent' | 'confirmed' | 'refused' | 'silent';
+  answered: number | null;
+  note: string;
+  contradicted: boolean;
+}
+
+export interface Tried {
+  device: string;
+  command: string;
+  value: number | string;
+  ok: boolean;
+  problems: { kind: string; message: string; hint: string }[];
+  warnings: string[];
+  effects: { table: string; key: string; column?: string; unit?: string; before?: number | null; after?: number; relation?: string }[];
+  ticket: string;
+  until: number | null;
+}
+
 export interface CheckAnswer {
   ok: boolean;
   problems: { message: string; where: string; hint: string }[];

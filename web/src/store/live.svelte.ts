@@ -2,7 +2,7 @@
 
 import { api } from '../api/client';
 import { listen, type Message } from '../api/live';
-import type { DeviceList } from '../api/types';
+import type { Command, DeviceList } from '../api/types';
 import type { Delta, Snapshot } from '../lib/frames';
 import { Grid } from '../lib/grid';
 
@@ -42,6 +42,7 @@ class LiveStore {
   private past: Shown | null = null;
   private sequence = -1;
   private rows = new Map<string, number>();
+  private onCommand: (command: Command) => void = () => undefined;
   private onRun: (message: Extract<Message, { type: 'run' }>) => void = () => undefined;
 
   /** The present by the server's clock, ms. */
@@ -57,8 +58,9 @@ class LiveStore {
     return this.layout > 0 ? this.x.length : 0;
   }
 
-  async start(onRun: (message: Extract<Message, { type: 'run' }>) => void): Promise<void> {
+  async start(onRun: (message: Extract<Message, { type: 'run' }>) => void, onCommand: (command: Command) => void): Promise<void> {
     this.onRun = onRun;
+    this.onCommand = onCommand;
     window.setInterval(() => (this.ticking = Date.now()), 250);
     this.list = await api.devices();
     this.rows = new Map(this.list.keys.map((key, row) => [key, row]));
@@ -139,6 +141,8 @@ class LiveStore {
       this.offset = Date.parse(message.now) - Date.now();
     } else if (message.type === 'run') {
       this.onRun(message);
+    } else if (message.type === 'command') {
+      this.onCommand(message);
     } else if (message.type === 'quality') {
       const counts = (message['counts'] ?? message) as Record<string, unknown>;
       this.tally(counts);
