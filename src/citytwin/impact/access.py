@@ -68,18 +68,18 @@ class Access:
 
     spec: ClassVar[Spec] = Spec(
         name="access", room="impact", title="Closed roads and facilities out of reach", params=AccessParameters,
-        reads=("water_depth", "road_closed"),
+        reads=("road_closed",), heeds=("water_depth", "facility_broken"),
         writes=(
             Column("facility_flood_depth", "facility", "m", "deepest water against the facility now", 0, 100, 0, ramp="depth",
                    steps=(0.1, 0.3, 0.5, 1.2, 2, 4)),
             Column("facility_state", "facility", "1", "whether the facility works, is cut off from the road network, or is out "
-                   "(flooded)", 0, 2, 0, ramp="category", categories=STATES, source=SOURCE),
-            Column("zone_roads_closed", "zone", "m", "length of road in the zone that water has closed so far", 0, 1e9, 0,
+                   "(flooded or broken)", 0, 2, 0, ramp="category", categories=STATES, source=SOURCE),
+            Column("zone_roads_closed", "zone", "m", "length of road in the zone that has been closed so far", 0, 1e9, 0,
                    ramp="hazard"),
         ),
         needs=("road", "cell"), optional=("facility", "zone"), grade=Grade.SKETCH, source=SOURCE,
-        limits="A facility is judged by the water around its building alone: staff who cannot come, power and water that fail "
-               "inside, flood barriers and raised floors are not known. Cut off means for cars.",
+        limits="A facility is judged by the water around its building and by earthquake damage alone: staff who cannot come, "
+               "power and water that fail inside, flood barriers and raised floors are not known. Cut off means for cars.",
         always=True,
     )  # fmt: skip
 
@@ -123,7 +123,7 @@ class Access:
             state["zone_roads_closed"] = sums
         if self.has_facilities:
             depth = np.minimum(self.feet.depth(state["water_depth"]), 100.0)
-            self.out |= depth > self.threshold
+            self.out |= (depth > self.threshold) | (state["facility_broken"] > 0)
             cut_off = self.connected & ~self._reached(~closed) if closed.any() else np.zeros(len(depth), dtype=np.bool_)
             state["facility_flood_depth"] = depth
             state["facility_state"] = np.where(self.out, 2.0, np.where(cut_off, 1.0, 0.0))

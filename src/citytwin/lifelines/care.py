@@ -45,7 +45,7 @@ class Care:
 
     spec: ClassVar[Spec] = Spec(
         name="care", room="lifeline", title="Way to hospital", params=CareParameters,
-        reads=("water_depth", "road_closed", "road_slowdown", "facility_without_power"),
+        reads=("water_depth", "road_closed", "road_slowdown", "facility_without_power"), heeds=("facility_broken",),
         writes=(
             Column("care_delay", "building", "s", "extra driving time from the building to the nearest working hospital now; "
                    "unknown where no way is open", 0, 1e6, 0, ramp="heat", source=SOURCE),
@@ -132,7 +132,9 @@ class Care:
     def _hospitals(self, state: State, seconds: float) -> None:
         dark = state["facility_without_power"][self.hospital] > 0
         self.dark = np.where(dark, self.dark + seconds, 0.0)
-        self.out |= (self.feet.depth(state["water_depth"]) > self.params.out_depth) | (dark & (self.dark > self.params.backup))
+        broken = state["facility_broken"][self.hospital] > 0
+        flooded = self.feet.depth(state["water_depth"]) > self.params.out_depth
+        self.out |= broken | flooded | (dark & (self.dark > self.params.backup))
         state.edit("hospital_out")[self.hospital] = self.out
 
     def summary(self, state: State) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Power: stations that water reaches go out, and with them all that only they feed."""
+"""Power: stations that water reaches or an earthquake breaks go out, and with them all that only they feed."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Power:
 
     spec: ClassVar[Spec] = Spec(
         name="power", room="lifeline", title="Power cuts", params=PowerParameters,
-        reads=("water_depth",),
+        reads=("water_depth",), heeds=("power_bus_broken", "facility_broken"),
         writes=(
             Column("power_bus_out", "power_bus", "1", "whether the node of the power network is without voltage", 0, 1, 0,
                    ramp="category", categories=("live", "out"), source=SOURCE),
@@ -56,9 +56,9 @@ class Power:
         ),
         needs=("building", "cell"), optional=("power_bus", "power_line", "facility", "water_node", "zone"), grade=Grade.SKETCH,
         source=SOURCE,
-        limits="A rough sketch: stations fail by water depth alone and stay out until the end; overloads, switching to other "
-               "lines, cables under ground and emergency generators are not simulated. Where the city does not say which "
-               "station feeds a building, the nearest one is assumed.",
+        limits="A rough sketch: stations fail by water depth or by an earthquake and stay out until the end; overloads, "
+               "switching to other lines, cables under ground and emergency generators are not simulated. Where the city "
+               "does not say which station feeds a building, the nearest one is assumed.",
     )  # fmt: skip
 
     def __init__(self, setup: Setup, state: State) -> None:
@@ -85,6 +85,7 @@ class Power:
         self.feet = around(city.ground, city.table(table).geometry.to_numpy())
         self.threshold = np.where(np.isin(network.kind, EQUIPMENT), self.params.out_depth, np.inf)
         self.flooded = np.zeros(network.nodes, dtype=np.bool_)
+        self.broken = self.flooded.copy()
         self.buildings, self.assumed = fed_things(network, "building", assume)
         self.facilities, _ = fed_things(network, "facility", assume if table == "power_bus" else ())
         self.water_nodes, _ = fed_things(network, "water_node", assume)
@@ -102,7 +103,8 @@ class Power:
         if self.reason:
             return Status()
         self.flooded |= self.feet.depth(state["water_depth"]) > self.threshold
-        supplied = self.network.supplied(~self.flooded)
+        self.broken |= state[f"{self.network.table}_broken"] > 0
+        supplied = self.network.supplied(~(self.flooded | self.broken))
         without = self.buildings.without(supplied)
         self.ever |= without
         self.hours += float(np.sum(self.customers[without])) * (end - begin) / 3600
@@ -131,6 +133,7 @@ class Power:
             "customer_hours_without_power": self.hours,
             "stations": int(np.sum(np.isin(self.network.kind, EQUIPMENT))),
             "stations_flooded": int(np.sum(self.flooded)),
+            "stations_broken": int(np.sum(self.broken)),
             "buildings_supply_unknown": int(np.sum(~self.buildings.known)),
             "feeding_station_assumed_nearest": self.assumed,
         }

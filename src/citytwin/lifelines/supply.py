@@ -29,6 +29,7 @@ class Network:
     """Nodes `table`, their `kind`, and the edges between them, with feeding relations among nodes as edges too.
 
     `source`: nodes that bring supply into their part (by the first of `sources` kinds found there, else every node).
+    `cut`: rows of `edges` that carry nothing; whoever knows of a broken one marks it.
     """
 
     def __init__(self, city: City, table: str, edges: str, ends: tuple[str, str], sources: Sequence[tuple[str, ...]]) -> None:
@@ -38,12 +39,15 @@ class Network:
         self.nodes = len(self.kind)
         among = self.feeds(table)
         parts = [among]
+        self.edges = city.size(edges) if edges in city else 0
         if edges in city:
             lines = city.table(edges)
             parts.append((city.rows(table, text(lines, ends[0])), city.rows(table, text(lines, ends[1]))))
         first, last = (np.concatenate(p) for p in zip(*parts, strict=True))
         known = (first >= 0) & (last >= 0)
         self.first, self.last = first[known], last[known]
+        self.cut = np.zeros(self.edges, dtype=np.bool_)
+        self.edge = np.concatenate([np.full(len(among[0]), -1), np.arange(self.edges)])[known].astype(np.int64)
         self.source = self._sources(sources)
 
     def feeds(self, table: str) -> tuple[Rows, Rows]:
@@ -72,6 +76,8 @@ class Network:
     def parts(self, alive: Marks) -> Rows:
         """The part of the network that each node belongs to, over edges between nodes that are `alive`."""
         carries = alive[self.first] & alive[self.last]
+        if self.cut.any():
+            carries &= ~((self.edge >= 0) & self.cut[self.edge])
         ones = np.ones(int(carries.sum()), dtype=np.int8)
         graph = sparse.coo_matrix((ones, (self.first[carries], self.last[carries])), shape=(self.nodes, self.nodes))
         return np.asarray(csgraph.connected_components(graph, directed=False)[1], dtype=np.int64)

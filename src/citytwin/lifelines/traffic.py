@@ -1,4 +1,4 @@
-"""Traffic: water on the roads slows cars, then stops them. It says which roads are closed; others read it."""
+"""Traffic: water on the roads slows cars, then stops them, debris stops them. It says which roads are closed."""
 
 from __future__ import annotations
 
@@ -69,20 +69,21 @@ class Traffic:
     """Depth on each road, and with it the speed that is left and whether the road is closed."""
 
     spec: ClassVar[Spec] = Spec(
-        name="traffic", room="lifeline", title="Roads under water", params=TrafficParameters,
-        reads=("water_depth",),
+        name="traffic", room="lifeline", title="Roads under water or rubble", params=TrafficParameters,
+        reads=(), heeds=("water_depth", "road_blocked"),
         writes=(
             Column("road_flood_depth", "road", "m", "deepest water on the road now", 0, 100, 0, ramp="depth",
                    steps=(0.1, 0.2, 0.3, 0.6, 1)),
             Column("road_slowdown", "road", "1", "share of the allowed speed that water on the road takes away now", 0, 1, 0,
                    ramp="share", source=SOURCE),
-            Column("road_closed", "road", "1", "whether water closes the road to cars now", 0, 1, 0, ramp="category",
+            Column("road_closed", "road", "1", "whether water or debris closes the road to cars now", 0, 1, 0, ramp="category",
                    categories=("open", "closed"), source=SOURCE),
         ),
         needs=("road", "cell"), optional=("waterway",), grade=Grade.SKETCH, source=SOURCE,
-        limits="Water decides, not the police: a road counts as closed from one end to the other while water deeper than 0.3 m "
-               "stands anywhere on it. Queues and drivers who choose other ways are not simulated. Bridges stay open whatever "
-               "the river does. Where the terrain is coarse, a road beside a river may look flooded when it is not.",
+        limits="Water and what an earthquake leaves on the road decide, not the police: a road counts as closed from one end "
+               "to the other while water deeper than 0.3 m stands anywhere on it. Queues and drivers who choose other ways "
+               "are not simulated. Bridges stay open whatever the river does. Where the terrain is coarse, a road beside a "
+               "river may look flooded when it is not.",
         always=True,
     )  # fmt: skip
 
@@ -101,7 +102,7 @@ class Traffic:
     def advance(self, state: State, begin: float, end: float) -> Status:
         """Depth, slowdown and closure of each road at `end`."""
         depth = np.minimum(self.touch.highest(state["water_depth"]), 100.0)
-        closed = (depth > self.closed_depth) & self.roads.drivable
+        closed = ((depth > self.closed_depth) | (state["road_blocked"] > 0)) & self.roads.drivable
         left = np.minimum(safe_speed(depth), self.roads.speed) / self.roads.speed
         state["road_flood_depth"] = depth
         state["road_slowdown"] = np.where(closed, 1.0, np.where((depth > 0) & self.roads.drivable, 1.0 - left, 0.0))

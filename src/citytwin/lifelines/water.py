@@ -1,4 +1,4 @@
-"""Water supply: works and pumps that flood or lose power stop, and with them the taps that only they feed."""
+"""Water supply: works and pumps that flood, break or lose power stop, and with them the taps that only they feed."""
 
 from __future__ import annotations
 
@@ -46,6 +46,7 @@ class Water:
     spec: ClassVar[Spec] = Spec(
         name="water", room="lifeline", title="Water supply cuts", params=WaterParameters,
         reads=("water_depth", "water_node_without_power", "facility_without_power"),
+        heeds=("water_node_broken", "facility_broken", "pipe_broken"),
         writes=(
             Column("water_node_out", "water_node", "1", "whether the node of the water network is without water", 0, 1, 0,
                    ramp="category", categories=("supplied", "out"), source=SOURCE),
@@ -55,9 +56,10 @@ class Water:
                    ramp="category", categories=("supplied", "without water"), source=SOURCE),
         ),
         needs=("building", "cell"), optional=("water_node", "pipe", "facility"), grade=Grade.SKETCH, source=SOURCE,
-        limits="A rough sketch: pressure, the filling of tanks, breaks of mains and dirty water are not simulated; water is "
-               "either there or not, and tanks last for a set time. Works without power stop at once unless the scenario "
-               "gives them a backup. Where the city does not say which works feed a building, the nearest are assumed.",
+        limits="A rough sketch: pressure, the filling of tanks and dirty water are not simulated; a broken main is shut, its "
+               "leaks are not felt elsewhere; water is either there or not, and tanks last for a set time. Works without "
+               "power stop at once unless the scenario gives them a backup. Where the city does not say which works feed a "
+               "building, the nearest are assumed.",
     )  # fmt: skip
 
     def __init__(self, setup: Setup, state: State) -> None:
@@ -80,6 +82,7 @@ class Water:
         self.feet = around(city.ground, city.table(self.table).geometry.to_numpy())
         self.equipment = np.isin(self.network.kind, EQUIPMENT)
         self.flooded = np.zeros(self.network.nodes, dtype=np.bool_)
+        self.broken = self.flooded.copy()
         self.dark = np.zeros(self.network.nodes)
         self.store = np.isin(self.network.kind, STORES) & ~self.network.source
         self.drained = np.zeros(self.network.nodes)
@@ -96,7 +99,10 @@ class Water:
         without_power = state[f"{self.table}_without_power"] > 0
         self.dark = np.where(without_power, self.dark + (end - begin), 0.0)
         stopped = self.equipment & without_power & (self.dark > self.params.backup)
-        alive = ~(self.flooded | stopped)
+        self.broken |= state[f"{self.table}_broken"] > 0
+        if self.network.edges:
+            self.network.cut |= state["pipe_broken"] > 0
+        alive = ~(self.flooded | self.broken | stopped)
         by_works = self.network.supplied(alive)
         self.drained = np.where(by_works, 0.0, self.drained + (end - begin))
         self.ever_on_storage |= self.buildings.without(by_works)
@@ -122,6 +128,8 @@ class Water:
             "customers_on_storage_or_without": int(np.sum(self.customers[self.ever_on_storage])),
             "works_and_pumps": int(np.sum(self.equipment)),
             "works_and_pumps_flooded": int(np.sum(self.flooded)),
+            "nodes_broken": int(np.sum(self.broken)),
+            "mains_broken": int(np.sum(self.network.cut)),
             "buildings_supply_unknown": int(np.sum(~self.buildings.known)),
             "feeding_works_assumed_nearest": self.assumed,
         }
