@@ -11,10 +11,10 @@ import importlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from citytwin import units
 from citytwin.errors import TwinError
 
 if TYPE_CHECKING:
+    from citytwin import units
     from citytwin.city import City
     from citytwin.scenario import Result, Scenario
     from citytwin.state import Readings, State
@@ -44,6 +44,8 @@ def open(folder: str | Path) -> City | Result:
 
 
 def __getattr__(name: str) -> Any:
+    if name == "units":
+        return importlib.import_module("citytwin.units")
     if name not in _HOMES:
         raise AttributeError(f"module 'citytwin' has no attribute {name!r}")
     return getattr(importlib.import_module(_HOMES[name]), name)

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import json
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from citytwin.columns import shipped
-from citytwin.io.feeds.decode import MQTT, Decoder, subject_of
+from citytwin.io.feeds.arrow import write_arrow
+from citytwin.io.feeds.decode import Decoder, subject_of, topic_of
+from citytwin.io.feeds.mqtt import packet
+from citytwin.io.feeds.scan import moment, number_at
 from citytwin.io.feeds.wire import Messages, PullConnection
 from citytwin.state import Quality
 
@@ -59,17 +66,19 @@ def test_temperatures_convert_with_their_offset(decoder):
 @pytest.mark.parametrize(("row", "kind", "key"), [(0, "river_stage", "gauge-1"), (1, "air_temperature", "thermo.1"),
                                                   (2, "rain_gauge", "rain/2")])  # fmt: skip
 def test_every_key_is_found_under_the_subject_of_its_topic(decoder, row, kind, key):
-    assert decoder.decode(sent(b"1", subject=MQTT + subject_of(kind, key))).row.tolist() == [row]
+    assert decoder.decode(sent(b"1", subject=subject_of(kind, key))).row.tolist() == [row]
+    assert decoder.decode(packets((f"city/{kind}/{key}".encode(), b"1"))).row.tolist() == [row]
+    assert topic_of(subject_of(kind, key)) == f"city/{kind}/{key}".encode()
 
 
 def test_a_device_of_another_kind_or_name_is_unknown_and_its_payload_kept(decoder):
     found = decoder.decode(sent(b"7", subject=b"city.rain_gauge.gauge-1"))
     assert found.quality.tolist() == [Quality.UNKNOWN_DEVICE]
-    assert found.raw[0] == ("city.rain_gauge.gauge-1", b"7")
+    assert found.raw[0] == ("city/rain_gauge/gauge-1", b"7")
 
 
 def test_what_was_never_a_reading_is_passed_over(decoder):
-    assert len(decoder.decode(sent(b"1", subject=b"$MQTT.msgs.other.topic"))) == 0
+    assert len(decoder.decode(sent(b"1", subject=b"readings.other"))) == 0
 
 
 def test_a_batch_of_lines_keeps_each_line_apart(decoder):
@@ -103,6 +112,82 @@ def test_good_readings_survive_between_any_nonsense_and_all_of_it_is_counted(dec
     assert len(set(found.sequence.tolist())) == len(payloads) - empty_lists
 
 
+def packets(*messages, qos=1):
+    """A batch as the door writes it."""
+    number = b"\0\7" if qos else b""
+    made = [packet(0x30 | qos << 1, len(t).to_bytes(2, "big") + t + number + p) for t, p in messages]
+    return Messages([b"readings.mqtt"], [b"".join(made)], [9], [NOW])
+
+
+@given(st.lists(broken, max_size=12), st.sampled_from([0, 1]))
+@settings(max_examples=200, deadline=None)
+def test_a_batch_of_mqtt_packets_says_the_same_as_its_messages_one_by_one(decoder, nonsense, qos):
+    payloads = [p for n, bad in enumerate(nonsense) for p in (bad, b'{"value": %d, "time": 1794999999}' % n)]
+    alone = decoder.decode(sent(*payloads))
+    batch = decoder.decode(packets(*((b"city/river_stage/gauge-1", p) for p in payloads), qos=qos))
+    for name in ("row", "time", "value", "quality", "arrived"):
+        np.testing.assert_array_equal(getattr(alone, name), getattr(batch, name))
+    assert [r for _, r in alone.raw.values()] == [r for _, r in batch.raw.values()]
+    assert batch.part.tolist() == list(range(len(batch)))
+
+
+bare = st.one_of(
+    st.floats(allow_nan=False, allow_infinity=False).map(repr), st.integers(-(10**20), 10**20).map(str),
+    st.decimals(-1000, 1000, places=3).map(str),
+    st.from_regex(r"-?[0-9]{1,20}(\.[0-9]{0,20})?([eE][-+]?[0-9]{0,3})?", fullmatch=True),
+)  # fmt: skip
+
+
+@given(bare)
+@settings(max_examples=500, deadline=None)
+def test_a_number_that_the_kernel_reads_is_the_number_python_reads(text):
+    data = np.frombuffer(text.encode(), dtype=np.uint8)
+    value, end = number_at(data, 0, len(data))
+    if end == len(data):
+        assert value == float(text)
+        assert math.copysign(1, value) == math.copysign(1, float(json.loads(text)) or float(text))
+
+
+@given(st.datetimes(dt.datetime(1970, 1, 2), dt.datetime(2099, 1, 1)), st.sampled_from(["", "Z", "+05:30", "-11:00"]))
+@settings(max_examples=300, deadline=None)
+def test_a_moment_that_the_kernel_reads_is_the_moment_python_reads(when, zone):
+    text = when.isoformat() + zone
+    wanted = dt.datetime.fromisoformat(text)
+    data = np.frombuffer(text.encode(), dtype=np.uint8)
+    assert moment(data, 0, len(data)) == (wanted if zone else wanted.replace(tzinfo=dt.UTC)).timestamp()
+
+
+@pytest.mark.parametrize("text", ["2026-02-29T10:00:00", "2026-13-01T10:00:00", "2026-01-01T24:00:00", "2026-01-01 10:00:00",
+                                  "2026-01-01T10:00", "2026-01-01T10:00:00+1:00", "2026-01-01T10:00:0x"])  # fmt: skip
+def test_what_is_no_plain_moment_is_left_to_others(text):
+    data = np.frombuffer(text.encode(), dtype=np.uint8)
+    assert np.isnan(moment(data, 0, len(data)))
+
+
+def test_a_unit_is_converted_the_same_the_first_time_and_when_it_is_known(decoder):
+    message = (b"city/river_stage/gauge-1", b'{"value": 150, "unit": "mm", "battery": 3.3, "name": "x", "time": 1794999999}')
+    for _ in range(2):
+        found = decoder.decode(packets(message, message))
+        assert found.value.tolist() == [0.15, 0.15]
+        assert found.time.tolist() == [1794999999.0] * 2
+
+
+def test_an_arrow_batch_is_read_with_its_units_and_its_unknown_devices(decoder):
+    (stream,) = write_arrow(["gauge-1", "nobody", "thermo.1", "gauge-1"], [1794999999.0, 1, np.nan, 5e9], [150, 1, 50, 1],
+                            ["cm", "cm", "degF", "m"])  # fmt: skip
+    found = decoder.decode(Messages([b"readings.arrow"], [stream], [3], [NOW]))
+    assert [Quality(q).word for q in found.quality] == ["good", "unknown_device", "good", "future"]
+    assert found.row.tolist() == [0, -1, 1, 0]
+    assert found.value[[0, 2]] == pytest.approx([1.5, 10.0])
+    assert found.time[[0, 2]].tolist() == [1794999999.0, NOW / 1e9]
+    assert found.raw[1][0] == "nobody"
+
+
+def test_a_message_that_is_no_arrow_stream_is_counted(decoder):
+    found = decoder.decode(Messages([b"readings.arrow"], [b"nonsense"], [3], [NOW]))
+    assert found.quality.tolist() == [Quality.UNREADABLE]
+
+
 class Socket:
     """Stands for the transport, only to be written to."""
 
@@ -110,8 +195,8 @@ class Socket:
         self.last = data
 
 
-def hmsg(sequence, payload, header=b"NATS/1.0\r\nNmqtt-Pub:1\r\n\r\n", subject=b"$MQTT.msgs.city.noise.a"):
-    reply = b"$JS.ACK.$MQTT_msgs.twin_1.1.%d.%d.%d.0" % (sequence, sequence, NOW)
+def hmsg(sequence, payload, header=b"NATS/1.0\r\nNats-Msg-Id:1\r\n\r\n", subject=b"city.noise.a"):
+    reply = b"$JS.ACK.readings.twin_1.1.%d.%d.%d.0" % (sequence, sequence, NOW)
     line = b"HMSG %s 1 %s %d %d\r\n" % (subject, reply, len(header), len(header) + len(payload))
     return line + header + payload + b"\r\n"
 
@@ -129,11 +214,7 @@ def test_messages_are_the_same_however_the_socket_cuts_them(payloads, size):
     assert socket.last == b"PONG\r\n"
 
 
-def test_the_unacknowledged_copy_of_a_qos_1_message_is_not_read_twice():
+def test_a_copy_that_the_door_handed_to_the_broker_is_not_read_as_a_reading():
     connection = PullConnection("s", "c")
-    connection.data_received(hmsg(1, b"1", subject=b"city.noise.a") + hmsg(2, b"1"))
-    assert connection._messages.subject == [b"$MQTT.msgs.city.noise.a"]
-    connection.data_received(hmsg(3, b"1", subject=b"city.noise.a"))
-    assert (connection._messages.sequence, connection._messages.last) == ([2], 3)
-    connection.data_received(hmsg(4, b"1", header=b"NATS/1.0\r\nNmqtt-Pub:0\r\n\r\n", subject=b"city.noise.a"))
-    assert connection._messages.sequence == [2, 4]
+    connection.data_received(hmsg(1, b"1") + hmsg(2, b"1", header=b"NATS/1.0\r\nNmqtt-Pub:0\r\n\r\n"))
+    assert (connection._messages.sequence, connection._messages.last) == ([1], 2)

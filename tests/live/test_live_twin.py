@@ -153,6 +153,7 @@ def test_what_is_acknowledged_while_the_twin_is_dead_is_in_the_history_when_it_i
 
     async def after(again):
         assert not again._broker.adopted
+        assert again._door.adopted
         await until(lambda: counted(again) == 500, "reading what the dead broker had acknowledged")
 
     asyncio.run(living(city_folder, after))
@@ -167,6 +168,7 @@ def test_a_running_broker_is_adopted_with_its_port(city_folder):
     async def after(again):
         assert again._broker.adopted
         assert again._broker.pid == left["pid"]
+        assert again._door.adopted
         assert again.mqtt_port == twin.port
 
     asyncio.run(living(city_folder, after))
@@ -238,18 +240,18 @@ def test_readings_wait_while_the_disk_is_full_and_none_is_lost(city_folder, monk
     from citytwin.io.stores import readings as module
 
     async def story(twin):
-        real = module._write_partial
+        real = module.write_partial
 
         def full(table, path):
             raise OSError(28, "No space left on device")
 
-        monkeypatch.setattr(module, "_write_partial", full)
+        monkeypatch.setattr(module, "write_partial", full)
         await publish(
             twin.mqtt_port, *((b"city/noise/device-3", b'{"value":60,"time":%d}' % t) for t in range(10**9, 10**9 + 50))
         )
         await until(lambda: "disk is full" in twin.quality()["problem"], "saying that the disk is full")
         assert kept(city_folder) == []
-        monkeypatch.setattr(module, "_write_partial", real)
+        monkeypatch.setattr(module, "write_partial", real)
         await until(lambda: len(kept(city_folder)) == 50, "writing after all")
 
     asyncio.run(living(city_folder, story))

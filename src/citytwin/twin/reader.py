@@ -14,6 +14,7 @@ import numpy as np
 from citytwin.errors import OutsideError
 from citytwin.io.feeds.decode import Decoder
 from citytwin.io.feeds.log import Log
+from citytwin.io.feeds.mapping import Mappings
 from citytwin.state import Arrivals, Checks, Health, Quality, State
 from citytwin.twin.devices import Devices
 from citytwin.twin.listeners import Listeners
@@ -29,10 +30,10 @@ class Reader:
     `counts`: number of readings by `Quality`. `rejected`: the newest that were not believed, as plain values.
     """
 
-    def __init__(self, devices: Devices, state: State, writer: Writer, listeners: Listeners) -> None:
+    def __init__(self, devices: Devices, state: State, writer: Writer, listeners: Listeners, mappings: Mappings) -> None:
         self.devices = devices
         self.state = state
-        self.decoder = Decoder(devices.keys, devices.kinds, devices.kind)
+        self.decoder = Decoder(devices.keys, devices.kinds, devices.kind, mappings)
         self.checks = Checks(devices.kinds, devices.kind)
         self.health = Health(devices.period)
         self.counts = np.zeros(len(Quality), dtype=np.int64)

@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +23,12 @@ import numpy.typing as npt
 from citytwin.city import City, read_city
 from citytwin.columns import Columns
 from citytwin.errors import OutsideError
+from citytwin.io.feeds.arrow import pieces_of, write_arrow
 from citytwin.io.feeds.broker import Broker
-from citytwin.io.feeds.log import LINES, Log, pieces
+from citytwin.io.feeds.door.process import DoorProcess
+from citytwin.io.feeds.log import MOST_BYTES, Log, pieces
+from citytwin.io.feeds.mapping import read_mappings
+from citytwin.io.feeds.subjects import ARROW, LINES
 from citytwin.io.stores.history import History
 from citytwin.io.stores.lock import FolderLock
 from citytwin.io.stores.readings import ReadingStore
@@ -60,7 +64,8 @@ class Twin:
         self._history = History(self._store)
         self._writer = Writer(self._store)
         self.listeners = Listeners()
-        self._reader = Reader(self.devices, self.state, self._writer, self.listeners)
+        self._mappings = read_mappings(folder)
+        self._reader = Reader(self.devices, self.state, self._writer, self.listeners, self._mappings)
         self._memory = Memory(folder, city, self._reader, self._writer, self._history)
         self._questions = Questions(city, self.columns, self.devices, self._history, self._writer)
         self.records = open_records(folder)
@@ -68,10 +73,11 @@ class Twin:
         self.control = Control(folder, city, self.columns, self.devices, lambda: self.state, self.journal)
         self.listeners.append(self.control)
         self._broker: Broker | None = None
+        self._door: DoorProcess | None = None
         self._log: Log | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._stopping = False
-        self._broker_problem = ""
+        self._child_problem = ""
 
     @classmethod
     def open(cls, folder: Path | str) -> Twin:
@@ -88,59 +94,57 @@ class Twin:
     @property
     def mqtt_port(self) -> int:
         """Where devices connect."""
-        return self._broker.mqtt_port if self._broker else 0
+        return self._door.port if self._door else 0
 
     @property
     def problem(self) -> str:
         """What keeps readings from state or history just now, in words; empty when all is well."""
-        return self._writer.problem or self._reader.problem or self._broker_problem
+        return self._writer.problem or self._reader.problem or self._child_problem
 
     # -- life ---------------------------------------------------------------------------------------------------------
 
     async def start(self, mqtt_port: int = 1883, host: str = "127.0.0.1") -> None:
-        """Start or adopt the broker and read the log from where the history ends. `mqtt_port` 0 takes any free port."""
-        self._broker = Broker(self.folder / "live" / "nats", host)
+        """Start or adopt broker and door, read the log from where the history ends. `mqtt_port` 0 takes any free port."""
+        self._door = DoorProcess(self.folder / "live" / "door", host)
+        self._broker = Broker(self.folder / "live" / "nats")
         try:
-            await self._broker.start(mqtt_port)
-            if not self._broker.adopted:
-                await self._bring_up(self._broker)
+            self._door.check(mqtt_port)
+            await self._broker.start()
             log = self._log = Log(self._broker.port)
-            await log.open()
+            await log.open(self._writer.read_to)
             await asyncio.to_thread(self._memory.remember)
             await self.control.open(self._broker.port)
+            await self._door.start(mqtt_port, self._broker.port, self._broker.mqtt_port, self._mappings.filters)
         except BaseException:
             await self.stop()
             raise
         works = (self._reader.run(log), self._writer.run(log, self._memory.set_down), self._watch(), self._reader.tick())
         self._tasks = [asyncio.create_task(work) for work in works]
 
-    async def _bring_up(self, broker: Broker) -> None:
-        """Bring up a broker: first in private, so that the log is there and counts on behind the history, then for all."""
-        await broker.run(mqtt=False)
-        log = Log(broker.port)
-        await log.open()
-        await log.continue_after(self._writer.read_to)
-        await log.close()
-        await broker.pause()
-        await broker.run(mqtt=True)
-
     async def _watch(self) -> None:
-        """For ever: bring the broker up again, on the same ports, when it died."""
+        """For ever: bring broker and door up again, on the same ports, when they died."""
         while True:
             await asyncio.sleep(0.2)
-            if self._broker is not None and not self._broker.alive:
-                try:
-                    await self._bring_up(self._broker)
-                    self._broker_problem = ""
-                except OutsideError as error:
-                    self._broker_problem = str(error)
+            try:
+                if self._broker is not None and not self._broker.alive:
+                    await self._broker.run()
+                    log = Log(self._broker.port)
+                    await log.open(self._writer.read_to)
+                    await log.close()
+                if self._door is not None and not self._door.alive:
+                    await self._door.run()
+                self._child_problem = ""
+            except OutsideError as error:
+                self._child_problem = str(error)
 
     async def stop(self) -> None:
-        """Read what the log holds by now, write it to the history, end the broker, let go of the folder.
+        """Close the door, read what the log holds by now, write it to the history, end the broker, let go.
 
         What cannot be read within `DRAIN_SECONDS` stays in the log for the next start.
         """
         self._stopping = True
+        if self._door is not None:
+            await self._door.stop()
         with contextlib.suppress(OutsideError, TimeoutError):
             async with asyncio.timeout(DRAIN_SECONDS if self._tasks else 0):
                 await self._drained()
@@ -207,10 +211,29 @@ class Twin:
 
     async def accept(self, lines: bytes) -> dict[str, Any]:
         """Put a batch of readings (JSON lines) into the log; durable when it returns. How many are accepted and refused."""
+        found = await asyncio.to_thread(self._reader.decoder.look, lines)
+        return await self._append(LINES, pieces(lines), found)
+
+    async def accept_arrow(self, stream: bytes) -> dict[str, Any]:
+        """The same of an Arrow IPC stream with columns `device`, `time`, `value`. Raises InputError where it is none."""
+        found = await asyncio.to_thread(self._reader.decoder.look_arrow, stream)
+        return await self._append(ARROW, pieces_of(stream, MOST_BYTES), found)
+
+    async def accept_columns(
+        self, device: Sequence[str], time: npt.ArrayLike, value: npt.ArrayLike, unit: Sequence[str] | None = None
+    ) -> dict[str, Any]:
+        """The same of n device keys, times (s since 1970; NaN: now) and values, in `unit` or in the units of their kinds."""
+        answers = [await self.accept_arrow(stream) for stream in write_arrow(device, time, value, unit)]
+        refused: dict[str, int] = {}
+        for answer in answers:
+            for reason, number in answer["refused"].items():
+                refused[reason] = refused.get(reason, 0) + number
+        return {"accepted": sum(a["accepted"] for a in answers), "refused": refused}
+
+    async def _append(self, subject: str, batch: list[bytes], found: dict[str, int]) -> dict[str, Any]:
         if self._log is None:
             raise OutsideError("the twin is not started")
-        found = await asyncio.to_thread(self._reader.decoder.look, lines)
-        for piece in pieces(lines):
-            await self._log.append(LINES, piece)
+        for piece in batch:
+            await self._log.append(subject, piece)
         accepted = found.pop(Quality.GOOD.word, 0)
         return {"accepted": accepted, "refused": found}

@@ -1,202 +1,250 @@
-"""From messages to arrays: the payloads that devices send, read in bulk.
+"""From messages of the log to arrays: batches of MQTT packets, JSON lines, Arrow streams, single messages.
 
-`city/<kind>/<device>` carries `{"value": 1.2, "time": ..., "unit": ...}`, a bare number, or a list of those objects;
-`readings.lines` carries JSON lines with `device` beside them. What cannot be understood keeps its payload and a reason.
+The plain ones, nearly all, are read by kernels over the whole batch (`citytwin.io.feeds.scan`); each other one by itself
+(`citytwin.io.feeds.spoken`). What cannot be understood keeps its payload and a reason.
 """
 
 from __future__ import annotations
 
-import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from citytwin import units
 from citytwin.columns import DeviceKind
 from citytwin.errors import InputError
+from citytwin.io.feeds.arrow import Columns, read_arrow
+from citytwin.io.feeds.mapping import Mappings
+from citytwin.io.feeds.scan import (
+    EARLIEST,
+    LATEST,
+    Bytes,
+    Units,
+    Words,
+    count_packets,
+    find,
+    split_lines,
+    split_packets,
+    understand,
+)  # fmt: skip
+from citytwin.io.feeds.spoken import MOST_RAW, Listener, Said
+from citytwin.io.feeds.subjects import ARROW, LINES, MQTT, SINGLE
 from citytwin.io.feeds.wire import Messages
 from citytwin.state import Arrivals, Quality
 
-MQTT = b"$MQTT.msgs."
-BATCH = b"readings."
-EARLIEST = 31536000.0  # 1971: a clock that says earlier was never set
-MOST_RAW = 1000  # bytes kept of a payload that was not understood
-
-Time = float | dt.datetime | None
+Index = npt.NDArray[np.int64]
+MOST_UNITS = 64  # of which kernels know the factors
 
 
-class Payload(msgspec.Struct):
-    """What one device says of itself."""
-
-    value: float
-    time: Time = None
-    unit: str | None = None
-
-
-class Line(msgspec.Struct):
-    """One reading of a batch."""
-
-    device: str
-    value: float
-    time: Time = None
-    unit: str | None = None
-
-
-Said = tuple[int, float, Time, str | None, int, int, int]  # row, value, time, unit, sequence, part, stamp
+def topic_of(subject: bytes) -> bytes:
+    """The MQTT topic that stands in a NATS subject (`.` separates levels there, `//` is a point)."""
+    return subject.replace(b"//", b"\0").replace(b".", b"/").replace(b"\0", b".")
 
 
 def subject_of(kind: str, key: str) -> bytes:
-    """The NATS subject under which the broker's MQTT door delivers topic `city/<kind>/<key>`."""
+    """The NATS subject of the topic `city/<kind>/<key>`."""
     return f"city/{kind}/{key}".replace(".", "\0").replace("/", ".").replace("\0", "//").encode()
 
 
 class Decoder:
     """Turns messages into `Arrivals` for the devices `keys`, each of kind `kinds[kind[row]]`."""
 
-    def __init__(self, keys: Sequence[str], kinds: Sequence[DeviceKind], kind: npt.NDArray[np.int32]) -> None:
-        self.keys = keys
-        self.kinds = kinds
+    def __init__(
+        self, keys: Sequence[str], kinds: Sequence[DeviceKind], kind: npt.NDArray[np.int32], mappings: Mappings | None = None
+    ) -> None:
         self.kind = kind
-        self._rows = {subject_of(kinds[k].name, key): row for row, (k, key) in enumerate(zip(kind, keys, strict=True))}
-        self._by_key = {key: row for row, key in enumerate(keys)}
-        self._one = msgspec.json.Decoder(Payload | float | list[Payload])
-        self._line = msgspec.json.Decoder(Line)
-        self._factors: dict[tuple[int, str], tuple[float, float] | None] = {}
+        self.spoken = Listener(keys, kinds, kind, mappings)
+        self._units = _known_units({})
+        self._number_of_units = 0
 
     def decode(self, messages: Messages) -> Arrivals:
         """All readings in `messages`, those not understood among them."""
-        said: list[Said] = []
-        bad: list[tuple[int, Quality, str, bytes]] = []
-        payloads = self._understood(messages)
+        found: list[Arrivals] = []
+        singles: list[int] = []
+        ways: dict[bytes, Callable[[bytes, int, int], Arrivals]] = {
+            MQTT.encode(): self._packets, LINES.encode(): self._lines, ARROW.encode(): self._arrow,
+        }  # fmt: skip
         for i, subject in enumerate(messages.subject):
-            topic = subject[11:] if subject[:11] == MQTT else subject
-            if topic[:9] == BATCH:
-                self._batch(messages, i, said, bad)
-                continue
-            if topic[:5] != b"city.":
-                continue
-            row = self._rows.get(topic, -1)
-            self._single(messages, i, row, payloads[i] if payloads else None, said, bad)
-        return self._arrays(said, bad)
-
-    def _understood(self, messages: Messages) -> list[Payload | float | list[Payload]] | None:
-        """All payloads decoded in one call; None where that cannot be done and each is to be looked at by itself."""
-        joined = b"\n".join(messages.payload)
-        if joined.count(b"\n") != len(messages) - 1:
-            return None  # a payload of several lines would be taken for several payloads
-        try:
-            found = self._one.decode_lines(joined)
-        except (msgspec.MsgspecError, UnicodeDecodeError):
-            return None
-        return found if len(found) == len(messages) else None
-
-    def _single(
-        self, messages: Messages, i: int, row: int, found: Payload | float | list[Payload] | None,
-        said: list[Said], bad: list[tuple[int, Quality, str, bytes]],
-    ) -> None:  # fmt: skip
-        sequence, stamp = messages.sequence[i], messages.stamp[i]
-        if row < 0:
-            self._bad(Quality.UNKNOWN_DEVICE, messages, i, 0, -1, said, bad)
-            return
-        if found is None:
-            try:
-                found = self._one.decode(messages.payload[i])
-            except (msgspec.MsgspecError, UnicodeDecodeError):
-                self._bad(Quality.UNREADABLE, messages, i, 0, row, said, bad)
-                return
-        if isinstance(found, Payload):
-            said.append((row, found.value, found.time, found.unit, sequence, 0, stamp))
-        elif isinstance(found, list):
-            said += [(row, p.value, p.time, p.unit, sequence, part, stamp) for part, p in enumerate(found)]
-        else:
-            said.append((row, found, None, None, sequence, 0, stamp))
-
-    def _batch(self, messages: Messages, i: int, said: list[Said], bad: list[tuple[int, Quality, str, bytes]]) -> None:
-        sequence, stamp = messages.sequence[i], messages.stamp[i]
-        for part, line in enumerate(messages.payload[i].splitlines()):
-            if not line.strip():
-                continue
-            try:
-                found = self._line.decode(line)
-            except (msgspec.MsgspecError, UnicodeDecodeError):
-                self._bad(Quality.UNREADABLE, messages, i, part, -1, said, bad, line)
-                continue
-            row = self._by_key.get(found.device, -1)
-            if row < 0:
-                self._bad(Quality.UNKNOWN_DEVICE, messages, i, part, -1, said, bad, line)
-            else:
-                said.append((row, found.value, found.time, found.unit, sequence, part, stamp))
+            way = ways.get(subject)
+            if way is not None:
+                found += self._singles(messages, singles)
+                singles = []
+                found.append(way(messages.payload[i], messages.sequence[i], messages.stamp[i]))
+            elif subject.startswith(SINGLE.encode()):
+                singles.append(i)
+        found += self._singles(messages, singles)
+        return found[0] if len(found) == 1 else Arrivals.joined(found) if found else Arrivals.empty()
 
     def look(self, lines: bytes) -> dict[str, int]:
-        """How many readings of a batch can be understood, by reason: {"good": n, "unreadable": n, "unknown_device": n}."""
-        messages = Messages([BATCH + b"lines"], [lines], [0], [0])
-        found = self.decode(messages)
-        counts = np.bincount(found.quality, minlength=len(Quality))
-        return {Quality(code).word: int(count) for code, count in enumerate(counts) if count}
+        """How many readings of a batch of JSON lines can be understood, by reason: {"good": n, "unreadable": n, ...}."""
+        return _counted(self._lines(lines, 0, 0))
 
-    @staticmethod
-    def _bad(
-        quality: Quality, messages: Messages, i: int, part: int, row: int,
-        said: list[Said], bad: list[tuple[int, Quality, str, bytes]], line: bytes | None = None,
-    ) -> None:  # fmt: skip
-        payload = messages.payload[i] if line is None else line
-        name = messages.subject[i].removeprefix(MQTT).decode("utf-8", "replace")
-        bad.append((len(said), quality, name, payload[:MOST_RAW]))
-        said.append((row, np.nan, None, None, messages.sequence[i], part, messages.stamp[i]))
+    def look_arrow(self, stream: bytes) -> dict[str, int]:
+        """The same of an Arrow stream. Raises InputError where it is none."""
+        return _counted(self._from_columns(read_arrow(stream), 0, 0))
 
-    def _arrays(self, said: list[Said], bad: list[tuple[int, Quality, str, bytes]]) -> Arrivals:
-        if not said:
-            said_rows: tuple[tuple[object, ...], ...] = ((),) * 7
-        else:
-            said_rows = tuple(zip(*said, strict=True))
-        row, value, time, unit, sequence, part, stamp = said_rows
-        arrived = np.array(stamp, dtype=np.float64) / 1e9
-        batch = Arrivals(
-            np.array(row, dtype=np.int32), arrived.copy(), np.array(value, dtype=np.float64), arrived,
-            np.zeros(len(row), dtype=np.uint8), np.array(sequence, dtype=np.int64), np.array(part, dtype=np.int32),
-        )  # fmt: skip
-        self._times(batch, time)
-        for i, quality, name, payload in bad:
-            batch.quality[i] = quality
-            batch.raw[i] = (name, payload)
-        if any(u is not None for u in unit):
-            self._convert(batch, unit)
-        return batch
+    # -- the forms ----------------------------------------------------------------------------------------------------
 
-    @staticmethod
-    def _times(batch: Arrivals, time: Sequence[object]) -> None:
-        for i, said in enumerate(time):
-            if said is None:
+    def _packets(self, payload: bytes, sequence: int, stamp: int) -> Arrivals:
+        """MQTT PUBLISH packets."""
+        data = np.frombuffer(payload, dtype=np.uint8)
+        n = count_packets(data)
+        row, again, place = np.empty(n, np.int32), np.empty(n, np.bool_), np.empty((n, 4), np.int64)
+        topics = self.spoken.topics
+        split_packets(data, *topics, row, again, place)
+
+        def one(i: int) -> list[Said]:
+            a, b, c, d = place[i].tolist()
+            return self.spoken.message(payload[a:b], payload[c:d])
+
+        batch, _ = self._together(data, place[:, 2], place[:, 3], row, None, one)
+        return _in_the_log(batch, sequence, stamp, np.arange(len(batch), dtype=np.int32))
+
+    def _lines(self, payload: bytes, sequence: int, stamp: int) -> Arrivals:
+        """JSON lines."""
+        data = np.frombuffer(payload, dtype=np.uint8)
+        place = np.empty((payload.count(b"\n") + 1, 2), np.int64)
+        place = place[: split_lines(data, place)]
+
+        def one(i: int) -> list[Said]:
+            a, b = place[i].tolist()
+            line = payload[a:b]
+            return [self.spoken.line(line)] if line.strip() else []
+
+        row = np.full(len(place), -1, np.int32)
+        batch, part = self._together(data, place[:, 0], place[:, 1], row, self.spoken.names, one)
+        return _in_the_log(batch, sequence, stamp, part.astype(np.int32))
+
+    def _singles(self, messages: Messages, chosen: list[int]) -> list[Arrivals]:
+        """Messages of one payload each."""
+        if not chosen:
+            return []
+        payloads = [messages.payload[i] for i in chosen]
+        topics = [topic_of(messages.subject[i]) for i in chosen]
+        end = np.cumsum([len(p) for p in payloads])
+        begin = np.concatenate(([0], end[:-1]))
+        row = np.array([find(self.spoken.topics, t) for t in topics], dtype=np.int32)
+        data = np.frombuffer(b"".join(payloads), dtype=np.uint8)
+        batch, of = self._together(data, begin, end, row, None, lambda i: self.spoken.message(topics[i], payloads[i]))
+        place = np.array(chosen)[of] if len(of) else of
+        sequence = np.array(messages.sequence, dtype=np.int64)[place]
+        part = np.arange(len(of)) - np.searchsorted(of, of)  # several readings of one message count on
+        return [_in_the_log(batch, sequence, np.array(messages.stamp, dtype=np.int64)[place], part.astype(np.int32))]
+
+    def _arrow(self, payload: bytes, sequence: int, stamp: int) -> Arrivals:
+        """An Arrow stream."""
+        try:
+            columns = read_arrow(payload)
+        except InputError:
+            batch = _arrivals([Said(-1, np.nan, np.nan, Quality.UNREADABLE, ARROW, payload[:MOST_RAW])])
+            return _in_the_log(batch, sequence, stamp, np.zeros(1, dtype=np.int32))
+        return self._from_columns(columns, sequence, stamp)
+
+    def _from_columns(self, columns: Columns, sequence: int, stamp: int) -> Arrivals:
+        names = self.spoken.names
+        rows = np.array([*(find(names, k.encode("utf-8", "replace")) for k in columns.keys), -1], dtype=np.int32)
+        n = len(columns)
+        batch = _plain(rows[columns.device], np.array(columns.time), np.array(columns.value))
+        batch.quality[batch.row < 0] = Quality.UNKNOWN_DEVICE
+        for i in np.flatnonzero(batch.row < 0).tolist():
+            name = columns.keys[columns.device[i]] if columns.device[i] >= 0 else ""
+            batch.raw[i] = (name, repr(float(batch.value[i])).encode())
+        known = batch.row >= 0
+        batch.quality[known & (batch.time < EARLIEST)] = Quality.UNREADABLE
+        batch.quality[known & (batch.time > LATEST)] = Quality.FUTURE
+        batch.time[(batch.time < EARLIEST) | (batch.time > LATEST)] = np.nan
+        self._convert(batch, columns)
+        return _in_the_log(batch, sequence, stamp, np.arange(n, dtype=np.int32))
+
+    def _convert(self, batch: Arrivals, columns: Columns) -> None:
+        """Values into the units of their kinds, one pair of kind and unit at a time."""
+        said = (columns.unit >= 0) & (batch.quality == Quality.GOOD)
+        if not said.any():
+            return
+        kind = np.where(said, self.kind[np.maximum(batch.row, 0)], -1)
+        pairs = kind * len(columns.units) + columns.unit
+        for pair in np.unique(pairs[said]).tolist():
+            chosen = said & (pairs == pair)
+            unit = columns.units[pair % len(columns.units)]
+            factor = self.spoken.factor(pair // len(columns.units), unit)
+            if factor is not None:
+                batch.value[chosen] = batch.value[chosen] * factor[0] + factor[1]
                 continue
-            if isinstance(said, dt.datetime):
-                said = (said if said.tzinfo else said.replace(tzinfo=dt.UTC)).timestamp()
-            if said < EARLIEST or said > 4e9:  # type: ignore[operator]
-                batch.quality[i] = Quality.UNREADABLE if said < EARLIEST else Quality.FUTURE  # type: ignore[operator]
-                continue
-            batch.time[i] = said  # type: ignore[call-overload]
+            batch.quality[chosen] = Quality.WRONG_UNIT
+            for i in np.flatnonzero(chosen).tolist():
+                batch.raw[i] = (self.spoken.keys[batch.row[i]], f"{float(batch.value[i])!r} {unit}".encode()[:MOST_RAW])
 
-    def _convert(self, batch: Arrivals, unit: Sequence[object]) -> None:
-        for i, said in enumerate(unit):
-            if said is None or batch.row[i] < 0:
-                continue
-            factor = self._factor(int(self.kind[batch.row[i]]), str(said))
-            if factor is None:
-                batch.quality[i] = Quality.WRONG_UNIT
-                batch.raw[i] = (self.keys[batch.row[i]], f"{float(batch.value[i])!r} {said}".encode()[:MOST_RAW])
-            else:
-                batch.value[i] = batch.value[i] * factor[0] + factor[1]
+    # -- plain and other payloads together ----------------------------------------------------------------------------
 
-    def _factor(self, kind: int, unit: str) -> tuple[float, float] | None:
-        """Scale and offset from `unit` to the unit of the kind's column; None where they do not measure the same."""
-        if (kind, unit) not in self._factors:
-            if len(self._factors) > 10_000:  # units made up by a hostile sender must not fill the memory
-                self._factors.clear()
-            wanted = self.kinds[kind].column.unit
-            try:
-                zero, one = (units.convert(v, unit, wanted) for v in (0.0, 1.0)) if unit != wanted else (0.0, 1.0)
-                self._factors[kind, unit] = (float(one - zero), float(zero))
-            except InputError:
-                self._factors[kind, unit] = None
-        return self._factors[kind, unit]
+    def _together(
+        self, data: Bytes, begin: Index, end: Index, row: npt.NDArray[np.int32], names: Words | None,
+        one: Callable[[int], list[Said]],
+    ) -> tuple[Arrivals, Index]:  # fmt: skip
+        """Readings of n payloads in their order, and for each the number of its payload; `one` reads payload i by itself."""
+        if len(self.spoken.factors) != self._number_of_units:
+            self._number_of_units = len(self.spoken.factors)
+            self._units = _known_units(self.spoken.factors)
+        n = len(begin)
+        value, time, slow = np.empty(n), np.empty(n), np.empty(n, np.uint8)
+        table = names or self.spoken.names
+        understand(data, begin, end, row, names is not None, table, self.kind, self._units, value, time, slow)
+        others = np.flatnonzero(slow)
+        of = np.flatnonzero(slow == 0)
+        plain = _plain(row[of], time[of], value[of])
+        if not len(others):
+            return plain, of
+        said = [(i, s) for i in others.tolist() for s in one(i)]
+        rest = _arrivals([s for _, s in said])
+        numbers = np.concatenate((of, np.array([i for i, _ in said], dtype=np.int64)))
+        order = np.argsort(numbers, kind="stable")
+        return _sorted(Arrivals.joined([plain, rest]), order), numbers[order]
+
+
+def _known_units(factors: dict[tuple[int, str], tuple[float, float] | None]) -> Units:
+    """The units that kernels convert."""
+    known = [(k, u, f) for (k, u), f in factors.items() if f is not None][:MOST_UNITS]
+    words = [u.encode("utf-8", "replace") for _, u, _ in known]
+    start = np.zeros(len(known) + 1, dtype=np.int64)
+    np.cumsum([len(w) for w in words], out=start[1:])
+    return Units(
+        np.frombuffer(b"".join(words), dtype=np.uint8), start, np.array([k for k, _, _ in known], dtype=np.int32),
+        np.array([f[0] for _, _, f in known], dtype=np.float64), np.array([f[1] for _, _, f in known], dtype=np.float64),
+    )  # fmt: skip
+
+
+def _plain(row: npt.NDArray[np.int32], time: npt.NDArray[np.float64], value: npt.NDArray[np.float64]) -> Arrivals:
+    """Readings without a fault so far, which have no place in the log yet."""
+    n = len(row)
+    return Arrivals(row, time, value, np.zeros(n), np.zeros(n, np.uint8), np.zeros(n, np.int64), np.zeros(n, np.int32))
+
+
+def _arrivals(said: list[Said]) -> Arrivals:
+    row, value = np.array([s.row for s in said], dtype=np.int32), np.array([s.value for s in said], dtype=np.float64)
+    batch = _plain(row, np.array([s.time for s in said], dtype=np.float64), value)
+    batch.quality[:] = [s.quality for s in said]
+    batch.raw = {i: (s.name, s.raw) for i, s in enumerate(said) if s.raw or s.name}
+    return batch
+
+
+def _sorted(batch: Arrivals, order: Index) -> Arrivals:
+    back = np.empty(len(order), np.int64)
+    back[order] = np.arange(len(order))
+    raw = {int(back[i]): r for i, r in batch.raw.items()}
+    found = _plain(batch.row[order], batch.time[order], batch.value[order])
+    found.quality, found.raw = batch.quality[order], raw
+    return found
+
+
+def _in_the_log(batch: Arrivals, sequence: int | Index, stamp: int | Index, part: npt.NDArray[np.int32]) -> Arrivals:
+    """`batch` with its place in the log; readings that say no time are of when they came (`stamp`, ns since 1970)."""
+    n = len(batch)
+    batch.arrived = np.broadcast_to(np.asarray(stamp, dtype=np.float64) / 1e9, n).copy()
+    batch.sequence = np.broadcast_to(np.asarray(sequence, dtype=np.int64), n).copy()
+    batch.part = part
+    batch.time = np.where(np.isnan(batch.time), batch.arrived, batch.time)
+    return batch
+
+
+def _counted(batch: Arrivals) -> dict[str, int]:
+    counts = np.bincount(batch.quality, minlength=len(Quality))
+    return {q.word: int(counts[q]) for q in Quality if counts[q]}

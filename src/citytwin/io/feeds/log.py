@@ -1,9 +1,8 @@
 """The log of readings: one JetStream stream that holds every message as it came, until the history has it.
 
-The stream is the broker's own store of MQTT messages, `$MQTT_msgs`, made by us before the broker makes it: kept by limits,
-not by interest, refusing new messages rather than dropping old ones. A PUBACK is sent after the broker has stored the
-message there, so an acknowledged reading is in *our* log. `city.>` beside it takes QoS 0 and plain NATS publishes,
-`readings.>` batches. See docs/adr/ and docs/explanation/the-log-is-the-truth.md.
+`readings.mqtt`: batches of MQTT PUBLISH packets, written by our door; `readings.lines`, `readings.arrow`: batches of HTTP and
+NATS clients; `city.<kind>.<device>`: single readings that NATS clients publish. When it is full it refuses new messages and
+drops no old ones: an acknowledged reading is in it. See docs/adr/ and docs/explanation/the-log-is-the-truth.md.
 """
 
 from __future__ import annotations
@@ -17,11 +16,12 @@ import nats.errors
 from nats.aio.client import Client
 
 from citytwin.errors import OutsideError
+from citytwin.io.feeds.subjects import SINGLE
 from citytwin.io.feeds.wire import Messages, PullConnection
 
-STREAM = "$MQTT_msgs"
-SUBJECTS = ("$MQTT.msgs.>", "city.>", "readings.>")
-LINES = "readings.lines"
+STREAM = "readings"
+SUBJECTS = ("readings.>", f"{SINGLE}>")
+SAME = int(300e9)  # ns in which the broker knows a batch that is sent again after a lost acknowledgement
 PULL, PULL_BYTES, PULL_SECONDS = 4000, 4 << 20, 5.0
 PATIENCE = 5.0  # seconds for one answer of the broker
 MOST_BYTES = 4 << 20  # of one message of a batch
@@ -37,8 +37,11 @@ class Log:
         self._pull: PullConnection | None = None
         self._made = 0
 
-    async def open(self) -> None:
-        """Connect, and make the stream if it is not there. Raises OutsideError."""
+    async def open(self, after: int = 0) -> None:
+        """Connect, and make the stream if it is not there; the next message gets a place after `after`. Raises OutsideError.
+
+        So too where a power cut took the log's end, or the broker's store is new: no place is given twice.
+        """
         try:
             self._client = await nats.connect(
                 f"nats://127.0.0.1:{self.port}", connect_timeout=PATIENCE, max_reconnect_attempts=-1,
@@ -48,10 +51,15 @@ class Log:
             raise OutsideError(f"the broker does not answer: {error}", f"127.0.0.1:{self.port}") from error
         form = {
             "name": STREAM, "subjects": list(SUBJECTS), "storage": "file", "retention": "limits", "discard": "new",
-            "max_bytes": self.most_bytes, "num_replicas": 1,
+            "max_bytes": self.most_bytes, "num_replicas": 1, "duplicate_window": SAME,
         }  # fmt: skip
-        info = await self._ask(f"STREAM.INFO.{STREAM}", {}, may_fail=True)
-        await self._ask(f"STREAM.{'CREATE' if 'error' in info else 'UPDATE'}.{STREAM}", form)
+        if "error" in await self._ask(f"STREAM.INFO.{STREAM}", {}, may_fail=True):
+            await self._ask(f"STREAM.CREATE.{STREAM}", {**form, "first_seq": after + 1})
+        else:
+            await self._ask(f"STREAM.UPDATE.{STREAM}", form)
+            _, last = await self.range()
+            if last < after:
+                await self.forget(after)
 
     async def close(self) -> None:
         """End all connections."""
@@ -65,12 +73,6 @@ class Log:
         """First and last place in the log (first > last: it is empty)."""
         state = (await self._ask(f"STREAM.INFO.{STREAM}", {}))["state"]
         return int(state["first_seq"]), int(state["last_seq"])
-
-    async def continue_after(self, sequence: int) -> None:
-        """Let the next message get a place after `sequence`, also where a power cut took the log's end or its store is new."""
-        _, last = await self.range()
-        if last < sequence:
-            await self.forget(sequence)
 
     async def append(self, subject: str, payload: bytes) -> int:
         """Put one message into the log; its place there. Durable when this returns. Raises OutsideError."""

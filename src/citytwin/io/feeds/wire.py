@@ -39,7 +39,8 @@ class PullConnection(asyncio.Protocol):
 
     def __init__(self, stream: str, consumer: str) -> None:
         self._next = f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{consumer}"
-        self._rest = b""
+        self._rest: list[bytes] = []  # pieces of a message that is not whole yet
+        self._missing = 0  # bytes without which looking again is in vain
         self._came = asyncio.Event()
         self._messages = Messages()
         self._transport: asyncio.Transport | None = None
@@ -100,8 +101,14 @@ class PullConnection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse whole messages out of what came and keep the rest."""
-        data = self._rest + data if self._rest else data
+        if self._rest:
+            self._rest.append(data)
+            self._missing -= len(data)
+            if self._missing > 0:
+                return
+            data = b"".join(self._rest)
         at, size = 0, len(data)
+        self._missing = 0
         while True:
             end = data.find(b"\r\n", at)
             if end < 0:
@@ -111,6 +118,7 @@ class PullConnection(asyncio.Protocol):
                 words = data[at:end].split(b" ")
                 begin, stop = end + 2, end + 2 + int(words[-1])
                 if stop + 2 > size:
+                    self._missing = stop + 2 - size
                     break
                 head = begin + int(words[-2]) if first == 72 else begin
                 self._message(words, data[begin:head], data[head:stop])
@@ -118,7 +126,7 @@ class PullConnection(asyncio.Protocol):
             else:
                 self._control(data[at:end])
                 at = end + 2
-        self._rest = data[at:]
+        self._rest = [data[at:]] if at < size else []
         if self._messages.last:
             self._came.set()
 
@@ -130,8 +138,8 @@ class PullConnection(asyncio.Protocol):
         place = words[3].split(b".")  # $JS.ACK.stream.consumer.delivered.sequence.consumer_sequence.stamp.pending
         messages = self._messages
         messages.last = int(place[5])
-        if header and words[1].startswith(b"city.") and (b"Nmqtt-Pub:1" in header or b"Nmqtt-Pub:2" in header):
-            return  # the acknowledged copy is under $MQTT.msgs.
+        if b"Nmqtt-Pub" in header:
+            return  # a copy for subscribers, which our door handed over; the reading itself is in a batch
         messages.subject.append(words[1])
         messages.payload.append(payload)
         messages.sequence.append(messages.last)

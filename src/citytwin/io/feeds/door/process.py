@@ -1,0 +1,112 @@
+"""The door as a child process: started, watched, adopted, like the broker. It outlives a twin that is killed."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from citytwin.errors import ConflictError, OutsideError
+from citytwin.io.feeds.child import answers, any_port, end, holder_of, is_free, lives, write_whole
+
+START_SECONDS = 20.0
+
+
+class DoorProcess:
+    """The door whose settings are in `folder`, on `host`. `port` is where devices connect."""
+
+    def __init__(self, folder: Path, host: str = "127.0.0.1") -> None:
+        self.folder = Path(folder).resolve()
+        self.host = host
+        self.port = 0
+        self.adopted = False
+        self._pid = 0
+        self._child: subprocess.Popen[bytes] | None = None
+        self._said: dict[str, Any] = {}
+
+    def check(self, port: int) -> None:
+        """Raises ConflictError where `port` is taken by anybody but a door of ours."""
+        left = self._left()
+        ours = left is not None and self._is_ours(left["pid"]) and left["port"] == port
+        if port and not ours and not is_free(self.host, port):
+            raise ConflictError(f"port {port} is taken{holder_of(port)}", "MQTT", "choose another with --mqtt-port")
+
+    async def start(self, port: int, nats_port: int, upstream_port: int, patterns: list[str]) -> None:
+        """Adopt the door that still runs here with these settings, or start one; `port` 0 takes any free port.
+
+        Raises ConflictError where the port is taken, OutsideError where the door does not start.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.check(port)
+        ports = {"port": port, "nats_port": nats_port, "upstream_port": upstream_port}
+        self._said = {"host": self.host, **ports, "patterns": patterns}
+        left = self._left()
+        if left is not None and self._is_ours(left["pid"]):
+            self._pid = left["pid"]
+            same = {**left, "pid": 0} == {**self._said, "port": port or left["port"], "pid": 0}
+            if same and await answers(self.host, left["port"]):
+                self._said, self.port, self.adopted = {**self._said, "port": left["port"]}, left["port"], True
+                return
+            await end(self._pid)
+        self.port = self._said["port"] = port or any_port(self.host)
+        await self.run()
+
+    async def run(self) -> None:
+        """Start the process on its port and wait until it answers."""
+        path = self.folder / "door.json"
+        write_whole(path, json.dumps({**self._said, "pid": 0}))
+        with (self.folder / "log.txt").open("wb") as words:
+            self._child = subprocess.Popen(  # noqa: S603
+                [sys.executable, "-m", "citytwin.io.feeds.door", str(path)], stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL, stderr=words, start_new_session=True,
+            )  # fmt: skip
+        self._pid = self._child.pid
+        deadline = time.monotonic() + START_SECONDS
+        while not await answers(self.host, self.port):
+            if not self.alive:
+                raise OutsideError(f"the MQTT door ended at once: {self._last_words()}", str(self.folder))
+            if time.monotonic() > deadline:
+                raise OutsideError(f"the MQTT door did not start in {START_SECONDS:.0f} s", str(self.folder))
+            await asyncio.sleep(0.02)
+        write_whole(path, json.dumps({**self._said, "pid": self._pid}))
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process runs."""
+        return self._child.poll() is None if self._child is not None else lives(self._pid)
+
+    @property
+    def pid(self) -> int:
+        """The process."""
+        return self._pid
+
+    async def stop(self) -> None:
+        """End the process: devices are acknowledged what the log has, and nothing else."""
+        if self._pid:
+            await end(self._pid, self._child)
+        self._pid, self._child = 0, None
+        (self.folder / "door.json").unlink(missing_ok=True)
+
+    def _left(self) -> dict[str, Any] | None:
+        """What is written down of the door that a twin before us ran here."""
+        try:
+            found = json.loads((self.folder / "door.json").read_text(encoding="utf-8"))
+            return found if isinstance(found["pid"], int) and isinstance(found["port"], int) else None
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def _is_ours(self, pid: int) -> bool:
+        try:
+            return bool(pid) and str(self.folder / "door.json") in psutil.Process(pid).cmdline()
+        except psutil.Error:
+            return False
+
+    def _last_words(self) -> str:
+        lines = (self.folder / "log.txt").read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        return (lines or ["it wrote nothing"])[-1]
