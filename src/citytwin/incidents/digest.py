@@ -126,9 +126,8 @@ def _title(city: str, parts: Sequence[Part], counts: str) -> str:
 
 
 def _lines(part: Part) -> list[str]:
-    lines = [
-        f"{part.things[0][0].title if part.things else part.rule} ({part.severity}, {part.rule}): {len(part.things)} {part.event}"
-    ]
+    title = part.things[0][0].title if part.things else part.rule
+    lines = [f"{title} ({part.severity}, {part.rule}): {len(part.things)} {part.event}"]
     for alert, times in part.things[:LINES]:
         line = f"  #{alert.id} {alert.message}"
         if part.event == "closed":

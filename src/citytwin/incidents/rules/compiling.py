@@ -70,6 +70,7 @@ class Selection:
     keys: list[str]
     groups: Groups | None = None
     group_keys: list[tuple[str, str]] = field(default_factory=list)
+    gathered: dict[tuple[str, int], Values] | None = None  # while the engine looks: columns at rows, for all rules of this selection
 
     @property
     def grouped(self) -> bool:
@@ -163,14 +164,19 @@ class _Compiler:
         return column
 
     def _live(self, column: Column, groups: Groups | None) -> Read:
-        return self._read(partial(self.view.values, self.selection.table, column.name), groups)
+        return self._read(partial(self.view.values, self.selection.table, column.name), groups, column.name)
 
-    def _read(self, values: Any, groups: Groups | None) -> Read:
-        rows, take = self.selection.rows, self.rule.take
+    def _read(self, values: Any, groups: Groups | None, name: str = "") -> Read:
+        rows, take, selection = self.selection.rows, self.rule.take, self.selection
 
         def of_things(at: At) -> Values:
-            found: Values = values()[rows[at]]
-            return found
+            known, place = selection.gathered, (name, id(at))
+            if known is None or not name:
+                found: Values = values()[rows[at]]
+                return found
+            if place not in known:
+                known[place] = values()[rows[at]]
+            return known[place]
 
         def of_groups(at: At) -> Values:
             assert groups is not None

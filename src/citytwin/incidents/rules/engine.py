@@ -172,10 +172,19 @@ class Engine:
         changed: which devices have new values since the last step (None: all may have). Things of other tables are
         looked at each time.
         """
-        touched: dict[int, At | None] = {}
         with self._lock:
             watched = list(self.watched.values())
-            return [each for each in watched if each.step(now, self._touched(each.selection, changed, touched))]
+            for selection in self._selections.values():
+                selection.gathered = {}
+            try:
+                return self._looked(watched, now, changed)
+            finally:
+                for selection in self._selections.values():
+                    selection.gathered = None
+
+    def _looked(self, watched: list[Watched], now: float, changed: npt.NDArray[np.bool_] | None) -> list[Watched]:
+        touched: dict[int, At | None] = {}
+        return [each for each in watched if each.step(now, self._touched(each.selection, changed, touched))]
 
     @staticmethod
     def _touched(selection: Selection, changed: npt.NDArray[np.bool_] | None, known: dict[int, At | None]) -> At | None:
