@@ -139,8 +139,11 @@ def curves() -> Fragility:
     return Fragility(hazus_networks().states, known, {}, "Hazus")
 
 
-def things_of(city: City) -> list[Things]:
-    """Bridges and tunnels, power nodes, water nodes with equipment, facilities that are in no building."""
+def things_of(city: City, available: tuple[str, ...] | None = None) -> list[Things]:
+    """Bridges and tunnels, power nodes, water nodes with equipment, facilities that are in no building.
+
+    available: measures that there are, if not any; what needs another is left out.
+    """
     found = []
     if "road" in city:
         road = city.table("road")
@@ -167,7 +170,16 @@ def things_of(city: City) -> list[Things]:
         kind = text(facility, "kind")
         names = tuple(_curve_of_facility(str(kind[r])) for r in rows)
         found.append(Things("facility", rows, *_places(facility, rows), names))
-    return [f for f in found if len(f.row)]
+    return [f for f in (_shakeable(each, available) for each in found) if len(f.row)]
+
+
+def _shakeable(things: Things, available: tuple[str, ...] | None) -> Things:
+    if available is None:
+        return things
+    known = curves()
+    keep = np.array([known[m[0][0]].measure in available for m in things.curve], dtype=np.bool_)
+    chosen = tuple(m for m, k in zip(things.curve, keep, strict=True) if k)
+    return Things(things.table, things.row[keep], things.x[keep], things.y[keep], chosen)
 
 
 class Mains:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -9,10 +10,13 @@ import numpy.typing as npt
 
 from citytwin.city import City
 from citytwin.city.roads import number
+from citytwin.errors import InputError
 from citytwin.hazards.earthquake.distances import from_rupture
-from citytwin.hazards.earthquake.models import Setting
-from citytwin.hazards.earthquake.parameters import EarthquakeParameters, Shock
-from citytwin.hazards.earthquake.shaking import Shaking, shaking
+from citytwin.hazards.earthquake.parameters import EarthquakeParameters, Reading, Shock
+from citytwin.hazards.earthquake.records import Record, read_records, stations_of
+from citytwin.hazards.earthquake.rupture_files import read_rupture
+from citytwin.hazards.earthquake.shakemap import ShakeMap, read_shakemap, shaking_of_map
+from citytwin.hazards.earthquake.shaking import Shaking, setting_of, shaking
 from citytwin.hazards.earthquake.site import vs30_at
 from citytwin.hazards.earthquake.source import Rupture, derived
 from citytwin.hazards.earthquake.stations import Stations
@@ -22,39 +26,57 @@ F64 = npt.NDArray[np.float64]
 G = 9.80665
 
 
+def record_of(reading: Reading) -> Record:
+    """A reading of a scenario as the record of a station: ln of g and of cm/s."""
+    values = {}
+    if reading.pga is not None:
+        values["PGA"] = (float(np.log(reading.pga / G)), reading.noise)
+    if reading.pgv is not None:
+        values["PGV"] = (float(np.log(reading.pgv * 100.0)), reading.noise)
+    return Record(reading.name, *reading.place, values, None, reading.vs30 or float("nan"))
+
+
 class Scene:
     """One shock over a city: the scenario's main shock, or one of its aftershocks."""
 
     def __init__(self, city: City, params: EarthquakeParameters, shock: Shock | None = None) -> None:
         self.city, self.params, self.shock = city, params, shock
-        self.rupture = self._rupture()
+        self.map: ShakeMap | None = None
+        if shock is None and params.shakemap is not None:
+            self.map = read_shakemap(params.shakemap, params.uncertainty)
 
-    def _rupture(self) -> Rupture:
+    @cached_property
+    def rupture(self) -> Rupture:
+        """Where it broke: given, or derived from magnitude and place."""
         params, shock = self.params, self.shock
         if shock is not None:
             return derived(shock.magnitude, (*shock.place, shock.depth / 1000.0), shock.mechanism)
+        if params.rupture is not None:
+            return read_rupture(params.rupture)
+        if self.map is not None:
+            return derived(self.map.magnitude, self.map.hypocentre)
         assert params.magnitude is not None
         assert params.place is not None
         where = (*params.place, params.depth / 1000.0)
         return derived(params.magnitude, where, params.mechanism, params.rake, params.strike, params.dip)
 
+    @property
+    def available(self) -> tuple[str, ...] | None:
+        """Measures that there are; None where models give any."""
+        return None if self.map is None else self.map.measures
+
     def at(self, measures: tuple[str, ...], x: F64, y: F64, vs30: F64) -> Shaking:
         """The shaking of `measures` at places x, y (m) with Vs30 (m/s)."""
-        rupture = self.rupture
-        far = from_rupture(rupture, x, y, self.city.from_lonlat)
-        setting = Setting(
-            magnitude=rupture.magnitude, rake=rupture.rake, dip=rupture.dip, top_depth=rupture.top_depth, width=rupture.width,
-            hypocentre_depth=rupture.hypocentre[2], rrup=far.rrup, rjb=far.rjb, rx=far.rx, ry0=far.ry0, repi=far.repi,
-            rhypo=far.rhypo, vs30=vs30,
-        )  # fmt: skip
-        return shaking(setting, self.params.models, measures, x, y)
+        if self.map is not None:
+            return shaking_of_map(self.map, x, y, *self.city.to_lonlat(x, y), measures)
+        far = from_rupture(self.rupture, x, y, self.city.from_lonlat)
+        return shaking(setting_of(self.rupture, far, vs30), self.params.models, measures, x, y)
 
     def vs30(self, x: F64, y: F64) -> F64:
         """Vs30 (m/s) at places: what the scenario says, else what the city's buildings, ground or slopes say."""
         if self.params.vs30 is not None:
             return np.full(len(x), self.params.vs30)
-        building = self.city.table("building")
-        said = number(building, "vs30")
+        said = number(self.city.table("building"), "vs30")
         found = np.full(len(x), np.nan)
         found[: len(said)] = said[: len(x)]
         lacking = np.isnan(found)
@@ -68,26 +90,26 @@ class Scene:
 
     def stations(self, measures: tuple[str, ...]) -> Stations | None:
         """What instruments read and people felt of the main shock; None where nothing is known, and of aftershocks."""
-        if self.shock is not None or not self.params.readings:
+        params = self.params
+        if self.shock is not None or not (params.readings or params.stations):
             return None
-        return self._readings()
-
-    def _readings(self) -> Stations:
-        said = self.params.readings
-        lon, lat = np.array([r.place for r in said]).T
-        x, y = self.city.from_lonlat(lon, lat)
-        vs30 = np.array([r.vs30 or self.params.vs30 or np.nan for r in said])
-        vs30 = np.where(np.isnan(vs30), vs30_at(self.city, x, y), vs30)
-        expected = self.at(("PGA", "PGV"), x, y, vs30)
-        pga = np.array([np.nan if r.pga is None else r.pga / G for r in said])
-        pgv = np.array([np.nan if r.pgv is None else r.pgv * 100.0 for r in said])
-        noise = np.tile([r.noise for r in said], (2, 1)).astype(np.float64)
-        return Stations(expected, np.log(np.array([pga, pgv])), noise, [r.name for r in said])
+        records = [record_of(r) for r in params.readings]
+        if params.stations is not None:
+            records += read_records(params.stations)
+        if self.map is not None:
+            raise InputError("a ShakeMap heeds its stations already", "earthquake", "leave out stations and readings")
+        recorded = {m for r in records for m in r.values}
+        wanted = measures if set(measures) <= recorded else (*measures, *(m for m in ("PGA",) if m in recorded))
+        x, y = self.city.from_lonlat([r.lon for r in records], [r.lat for r in records])
+        vs30 = np.full(len(records), params.vs30) if params.vs30 else vs30_at(self.city, x, y)
+        return stations_of(records, self.rupture, params.models, self.city.from_lonlat, wanted, vs30)
 
     def describe(self) -> dict[str, Any]:
         """The shock in words and numbers."""
         lon, lat, depth = self.rupture.hypocentre
+        source = "derived from the magnitude" if self.rupture.derived else "given"
         return {
             "magnitude": self.rupture.magnitude, "longitude": lon, "latitude": lat, "depth_km": depth,
-            "rupture": "derived from the magnitude" if self.rupture.derived else "given", "models": dict(self.params.models),
+            "source": "ShakeMap" if self.map is not None else f"rupture {source}",
+            "models": {} if self.map is not None else dict(self.params.models),
         }  # fmt: skip

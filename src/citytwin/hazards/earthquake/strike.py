@@ -60,17 +60,17 @@ class Sites:
     mains: int
 
 
-def sites_of(city: City, with_networks: bool) -> Sites:
-    """The places of a city."""
+def sites_of(city: City, with_networks: bool, available: tuple[str, ...] | None = None) -> Sites:
+    """The places of a city. Things whose curves ask for a measure that is not `available` are left out."""
     xs, ys = places(city.table("building"))
     x, y, begin = [xs], [ys], []
-    things = networks.things_of(city) if with_networks else []
+    things = networks.things_of(city, available) if with_networks else []
     for each in things:
         begin.append(sum(map(len, x)))
         x.append(each.x)
         y.append(each.y)
     mains = sum(map(len, x))
-    if with_networks and "pipe" in city:
+    if with_networks and "pipe" in city and (available is None or "PGV" in available):
         px, py = places(city.table("pipe"))
         x.append(px)
         y.append(py)
@@ -81,10 +81,12 @@ def strike(setup: Setup, hour: float, weekend: bool, retrofits: tuple[Retrofit, 
     """The main shock and the first `after` aftershocks on the city of `setup`."""
     city, params = setup.city, setup.params
     portfolio = build(city, params, hour, weekend, retrofits)
-    sites = sites_of(city, params.networks)
-    has_networks = bool(sites.things) or len(sites.x) > sites.mains
-    measures = tuple(dict.fromkeys((*portfolio.measures, *(NETWORK_MEASURES if has_networks else ()))))
     scenes = [Scene(city, params), *(Scene(city, params, shock) for shock in params.aftershocks[:after])]
+    available = scenes[0].available
+    sites = sites_of(city, params.networks, available)
+    has_networks = bool(sites.things) or len(sites.x) > sites.mains
+    others = [m for m in (NETWORK_MEASURES if has_networks else ()) if available is None or m in available]
+    measures = tuple(dict.fromkeys((*portfolio.measures, *others)))
     vs30 = scenes[0].vs30(sites.x, sites.y)
     shaken = [scene.at(measures, sites.x, sites.y, vs30) for scene in scenes]
     stations = scenes[0].stations(measures)
