@@ -34,7 +34,7 @@ from citytwin.io.stores.lock import FolderLock
 from citytwin.io.stores.readings import ReadingStore
 from citytwin.io.stores.records import SqlJournal, open_records
 from citytwin.sim.registry import columns_with
-from citytwin.state import Quality, State
+from citytwin.state import Arrivals, Quality, State
 from citytwin.twin.control import Control
 from citytwin.twin.devices import Devices
 from citytwin.twin.listeners import Listeners
@@ -197,6 +197,11 @@ class Twin:
         Raises MissingError with the nearest key.
         """
         return self._questions.window(device, begin, end, points)
+
+    def kept(self) -> tuple[ReadingStore, list[Arrivals]]:
+        """The files of the history, and the batches that wait for it; a commit may be moving them from here to there."""
+        waiting = list(self._writer.waiting)
+        return self._store, waiting
 
     def state_at(self, moment: float) -> State:
         """The city as its devices knew it at a past `moment` (s since 1970)."""
