@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -11,11 +11,14 @@ from citytwin.city import City
 from citytwin.hazards.earthquake import reports
 from citytwin.hazards.earthquake.casualties import LEVELS
 from citytwin.hazards.earthquake.correlation import correlation
+from citytwin.hazards.earthquake.damage import Assets
+from citytwin.hazards.earthquake.kernel_damage import STATES
 from citytwin.hazards.earthquake.parameters import EarthquakeParameters
 from citytwin.hazards.earthquake.portfolio import Portfolio
 from citytwin.hazards.earthquake.shaking import Shaking
 from citytwin.hazards.earthquake.stations import Stations
 
+F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
 
@@ -92,3 +95,23 @@ def joined(first: Stations, second: Stations) -> Stations:
     noise = np.hstack([spread(a, first.noise, 1.0), spread(b, second.noise, 1.0)])
     said = [*(first.names or [""] * sizes[0]), *second.names]
     return Stations(expected, observed, noise, said)
+
+
+def observed(heard: Heard, assets: Assets, table: F32, shaken: Shaking) -> tuple[Assets, F32]:
+    """Assets and tables with the classes as weak as reports say, and the reported buildings as they were seen.
+
+    A reported building gets a class of its own whose curves do not depend on the shaking: its posterior.
+    """
+    tables = [reports.shifted(table, heard.told.shift)]
+    curve = assets.curve.copy()
+    for entry, said, sure in zip(heard.entry, heard.said, heard.reliability, strict=True):
+        m, site = assets.measure[entry], assets.site[entry]
+        spread = float(np.hypot(shaken.between[m, site], shaken.within[m, site]))
+        states = reports.state_given(
+            tables[0], int(assets.curve[entry]), int(said), float(sure), float(shaken.median[m, site]), spread
+        )
+        own = np.zeros((1, *table.shape[1:]), dtype=np.float32)
+        own[0, :, :STATES] = np.cumsum(states[::-1])[::-1][1:]
+        curve[assets.owner == assets.owner[entry]] = len(table) + len(tables) - 1
+        tables.append(own)
+    return replace(assets, curve=curve), np.concatenate(tables)

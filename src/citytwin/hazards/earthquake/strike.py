@@ -10,13 +10,13 @@ import numpy.typing as npt
 
 from citytwin.city import City
 from citytwin.city.roads import text
-from citytwin.hazards.earthquake import aftershock, networks, reports
+from citytwin.hazards.earthquake import aftershock, networks
 from citytwin.hazards.earthquake.casualties import QUANTITIES
 from citytwin.hazards.earthquake.conditioning import conditioned
 from citytwin.hazards.earthquake.damage import BY_ZONE, Ledger, Outcome, bands, sorted_assets
 from citytwin.hazards.earthquake.fields import blocks
 from citytwin.hazards.earthquake.fragility import tabulate
-from citytwin.hazards.earthquake.heard import Heard, heard_of, with_reports
+from citytwin.hazards.earthquake.heard import Heard, heard_of, observed, with_reports
 from citytwin.hazards.earthquake.maps import ground_columns
 from citytwin.hazards.earthquake.parameters import Retrofit
 from citytwin.hazards.earthquake.portfolio import Portfolio, build, places
@@ -93,7 +93,7 @@ def strike(setup: Setup, hour: float, weekend: bool, retrofits: tuple[Retrofit, 
     heard = heard_of(city, params, portfolio, shaken[0]) if params.reports else None
     if heard is not None:
         stations = with_reports(stations, heard, shaken[0], portfolio)
-    run = _Run(setup, portfolio, sites, measures, len(scenes), heard)
+    run = _Run(setup, portfolio, sites, shaken[0], len(scenes), heard)
     size = min(BLOCK, params.realisations)
     series = [
         blocks(s, _streams(setup, number), params.realisations, params.correlation, None if number else stations, size)
@@ -113,22 +113,22 @@ class _Run:
     """The ledgers under the stream of fields, and the columns that come of them."""
 
     def __init__(
-        self, setup: Setup, portfolio: Portfolio, sites: Sites, measures: tuple[str, ...], shocks: int, heard: Heard | None
+        self, setup: Setup, portfolio: Portfolio, sites: Sites, shaken: Shaking, shocks: int, heard: Heard | None
     ) -> None:
         self.city, self.params, self.portfolio, self.sites = setup.city, setup.params, portfolio, sites
         self.chosen = setup.streams.member % self.params.realisations
-        self.seed, self.shocks, self.heard = setup.streams.seed, shocks, heard
+        self.seed, self.shocks = setup.streams.seed, shocks
         self.zones = self.city.size("zone") if "zone" in self.city else 0
-        self.table = portfolio.table if heard is None else reports.shifted(portfolio.table, heard.told.shift)
-        self.buildings = Ledger(
-            portfolio.assets, self._stacked(self.table), portfolio.follows, self.seed, self.chosen, self.zones
-        )  # fmt: skip
-        self.stations = self._stations(measures) if sites.things else None
+        assets, table = portfolio.assets, portfolio.table
+        if heard is not None:
+            assets, table = observed(heard, assets, table, shaken)
+        self.buildings = Ledger(assets, self._stacked(table), portfolio.follows, self.seed, self.chosen, self.zones)
+        self.stations = self._stations(shaken.measures) if sites.things else None
         self.mains: networks.Mains | None = None
         if len(sites.x) > sites.mains:
             site = np.arange(sites.mains, len(sites.x), dtype=np.int32)
             draw = setup.streams.named("mains").random(len(site))
-            self.mains = networks.Mains(self.city, site, measures.index("PGV"), draw, self.chosen)
+            self.mains = networks.Mains(self.city, site, shaken.measures.index("PGV"), draw, self.chosen)
 
     def _stacked(self, table: F32) -> F32:
         return aftershock.stacked(table) if self.shocks > 1 else table
@@ -159,8 +159,6 @@ class _Run:
         """All columns, now that the fields are through."""
         outcome, portfolio = self.buildings.outcome(), self.portfolio
         probability = outcome.probability
-        if self.heard is not None:
-            self._observe(probability, outcome, shaken)
         levels = portfolio.by_level(probability)
         columns = self._building_columns(probability, levels, shaken, stations)
         columns |= self._network_columns(columns, outcome)
@@ -175,20 +173,6 @@ class _Run:
             "fragility": portfolio.fragility.source, "measures": list(shaken.measures),
         }  # fmt: skip
         return Struck(columns, portfolio, outcome, levels, exposed, words)
-
-    def _observe(self, probability: F64, outcome: Outcome, shaken: Shaking) -> None:
-        """Put what was seen of the reported buildings in the place of what is likely."""
-        assert self.heard is not None
-        assets = self.portfolio.assets
-        for entry, said, sure in zip(self.heard.entry, self.heard.said, self.heard.reliability, strict=True):
-            m, site = assets.measure[entry], assets.site[entry]
-            spread = float(np.hypot(shaken.between[m, site], shaken.within[m, site]))
-            seen = reports.state_given(
-                self.table, int(assets.curve[entry]), int(said), float(sure), float(shaken.median[m, site]), spread
-            )
-            same = assets.owner == assets.owner[entry]
-            probability[same] = seen
-            outcome.drawn[same] = said
 
     def _building_columns(self, probability: F64, levels: F64, shaken: Shaking, stations: Stations | None) -> dict[str, F64]:
         own = np.arange(self.portfolio.assets.buildings)
