@@ -13,6 +13,7 @@ export function unitText(unit: string): string {
   const known = UNITS[unit];
   if (known !== undefined) return known;
   return unit
+    .replace(/\*\*/g, '^')
     .replace(/\^\(?([-0-9/]+)\)?/g, (_, p: string) => raise(p))
     .replace(/([a-zA-Z])(-?[0-9])(?![0-9])/g, (_, letter: string, p: string) => letter + raise(p))
     .replace(/\bug\b/g, 'µg')
