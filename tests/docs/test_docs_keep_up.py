@@ -13,6 +13,7 @@ import yaml
 
 from citytwin import cli
 from citytwin.scenario import check
+from citytwin.scenario.optimise import read_study
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
@@ -75,5 +76,9 @@ def test_every_scenario_shown_is_a_good_one(page: Path) -> None:
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.yaml")), ids=lambda p: p.name)
-def test_every_example_scenario_is_a_good_one(path: Path) -> None:
-    assert check(yaml.safe_load(path.read_text(encoding="utf-8")), path.parent) == []
+def test_every_example_is_a_good_scenario_or_study(path: Path) -> None:
+    said = yaml.safe_load(path.read_text(encoding="utf-8"))
+    if "decisions" in said:
+        assert read_study(path)
+    else:
+        assert check(said, path.parent) == []
