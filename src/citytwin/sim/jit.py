@@ -23,6 +23,11 @@ def kernel(function: Function) -> Function:
     return cast(Function, numba.njit(cache=True, error_model="numpy", nogil=True)(function))
 
 
+def inlined(function: Function) -> Function:
+    """`function`, compiled into its callers: for small parts of a loop that take bundles of arrays."""
+    return cast(Function, numba.njit(cache=True, error_model="numpy", nogil=True, forceinline=True)(function))
+
+
 def parallel(function: Function) -> Function:
     """`function`, compiled to share its `prange` loops among threads."""
     return cast(Function, numba.njit(cache=True, error_model="numpy", nogil=True, parallel=True)(function))

@@ -1,0 +1,1 @@
+"""Epidemic: a disease among the people of the city, person by person, and the measures against it."""
