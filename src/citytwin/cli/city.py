@@ -41,7 +41,10 @@ def _numbers(text: str | None, count: int, where: str, hint: str) -> tuple[float
 
 @city.command()
 @click.argument("out", type=FILE)
-@click.option("--osm", type=FILE, required=True, help="OpenStreetMap file: .osm.pbf, .osm, .osm.gz or .osm.bz2.")
+@click.option("--osm", type=FILE, help="OpenStreetMap file: .osm.pbf, .osm, .osm.gz or .osm.bz2.")
+@click.option("--exposure", type=FILE, multiple=True, help="Exposure model instead (OpenQuake or GEM, XML or CSV).")
+@click.option("--exposure-map", default="", metavar="OURS=THEIRS,...", help="Columns of the exposure, as in taxonomy=CLASS.")
+@click.option("--zone-by", default="", metavar="COLUMN", help="Column of the exposure that names the zone of an asset.")
 @click.option("--dem", type=FILE, multiple=True, help="Terrain: GeoTIFF, HGT, zipped, or a folder of them; may be repeated.")
 @click.option("--population", type=FILE, help="Residents: GeoTIFF raster, or table with polygons or points.")
 @click.option("--population-column", default="", help="The column of the table that holds the residents.")
@@ -61,19 +64,43 @@ def _numbers(text: str | None, count: int, where: str, hint: str) -> tuple[float
 @replace_option
 @show.json_option
 def build(
-    out: Path, osm: Path, dem: tuple[Path, ...], assets: tuple[str, ...], maps: tuple[str, ...], licences: tuple[str, ...],
-    name: str, replace: bool, as_json: bool, **given: Any,
+    out: Path, osm: Path | None, dem: tuple[Path, ...], assets: tuple[str, ...], maps: tuple[str, ...],
+    licences: tuple[str, ...], name: str, replace: bool, as_json: bool, exposure: tuple[Path, ...], exposure_map: str,
+    zone_by: str, **given: Any,
 ) -> None:  # fmt: skip
-    """Build the city folder OUT from files."""
+    """Build the city folder OUT from files: a map (--osm) or an exposure model (--exposure)."""
     from citytwin.io.importers.build import Plan, build_city
 
     _refuse_existing(out, replace)
+    if (osm is None) == (not exposure):
+        raise InputError("a city is built from one of --osm and --exposure", hint="give one of the two")
+    if osm is None:
+        _write(_of_exposure(exposure, exposure_map, zone_by, dem, name or out.resolve().name, given), out, replace)
+        _tell(out, as_json)
+        return
     chosen = {key: value for key, value in given.items() if value is not None}
     rights = dict(_pair(text, "--licence", "as in terrain.tif=CC BY 4.0") for text in licences)
     plan = Plan(osm=osm, dem=dem, name=name or out.resolve().name, assets=_assets(assets, maps), licences=rights, **chosen)
     with show.progress(f"building {out.name}") as told:
         _write(build_city(plan, told), out, replace)  # not kept: a large city does not fit beside the one read below
     _tell(out, as_json)
+
+
+def _of_exposure(
+    exposure: tuple[Path, ...], mapping: str, zone_by: str, dem: tuple[Path, ...], name: str, given: dict[str, Any]
+) -> Any:
+    """A city of the assets of an exposure model, with ground where terrain is given."""
+    from citytwin.city import Ground
+    from citytwin.io.importers.assets import read_mapping
+    from citytwin.io.importers.exposure import exposure_city
+    from citytwin.io.importers.terrain import make_frame, read_terrain
+
+    def ground(crs: Any, bounds: Any) -> Ground:
+        frame = make_frame(tuple(bounds), given["cell_size"], crs)
+        return Ground(frame.west, frame.north, frame.cell_size, {"elevation": read_terrain(dem, frame).elevation})
+
+    made = ground if dem else None
+    return exposure_city(exposure, name, read_mapping(mapping), zone_by, given.get("crs"), made)
 
 
 def _refuse_existing(out: Path, replace: bool) -> None:

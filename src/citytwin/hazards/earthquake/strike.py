@@ -17,7 +17,9 @@ from citytwin.hazards.earthquake.damage import BY_ZONE, Ledger, Outcome, bands, 
 from citytwin.hazards.earthquake.fields import blocks
 from citytwin.hazards.earthquake.fragility import tabulate
 from citytwin.hazards.earthquake.heard import Heard, heard_of, observed, with_reports
+from citytwin.hazards.earthquake.losses import Losses
 from citytwin.hazards.earthquake.maps import ground_columns
+from citytwin.hazards.earthquake.nrml import read_mapping, read_vulnerability
 from citytwin.hazards.earthquake.parameters import Retrofit
 from citytwin.hazards.earthquake.portfolio import Portfolio, build, places
 from citytwin.hazards.earthquake.scene import G, Scene
@@ -86,14 +88,15 @@ def strike(setup: Setup, hour: float, weekend: bool, retrofits: tuple[Retrofit, 
     sites = sites_of(city, params.networks, available)
     has_networks = bool(sites.things) or len(sites.x) > sites.mains
     others = [m for m in (NETWORK_MEASURES if has_networks else ()) if available is None or m in available]
-    measures = tuple(dict.fromkeys((*portfolio.measures, *others)))
+    losses = _losses(setup)
+    measures = tuple(dict.fromkeys((*portfolio.measures, *(losses.measures if losses else ()), *others)))
     vs30 = scenes[0].vs30(sites.x, sites.y)
     shaken = [scene.at(measures, sites.x, sites.y, vs30) for scene in scenes]
     stations = scenes[0].stations(measures)
     heard = heard_of(city, params, portfolio, shaken[0]) if params.reports else None
     if heard is not None:
         stations = with_reports(stations, heard, shaken[0], portfolio)
-    run = _Run(setup, portfolio, sites, shaken[0], len(scenes), heard)
+    run = _Run(setup, portfolio, sites, shaken[0], len(scenes), heard, losses)
     size = min(BLOCK, params.realisations)
     series = [
         blocks(s, _streams(setup, number), params.realisations, params.correlation, None if number else stations, size)
@@ -102,6 +105,15 @@ def strike(setup: Setup, hour: float, weekend: bool, retrofits: tuple[Retrofit, 
     for fields in zip(*series, strict=True):
         run.take(fields)
     return run.struck(scenes, shaken[0], stations)
+
+
+def _losses(setup: Setup) -> Losses | None:
+    """What a vulnerability file says of the losses, if there is one."""
+    params = setup.params
+    if params.vulnerability is None:
+        return None
+    mapping = read_mapping(params.mapping) if params.mapping else None
+    return Losses(setup.city.table("building"), read_vulnerability(params.vulnerability), mapping)
 
 
 def _streams(setup: Setup, shock: int) -> Streams:
@@ -113,7 +125,14 @@ class _Run:
     """The ledgers under the stream of fields, and the columns that come of them."""
 
     def __init__(
-        self, setup: Setup, portfolio: Portfolio, sites: Sites, shaken: Shaking, shocks: int, heard: Heard | None
+        self,
+        setup: Setup,
+        portfolio: Portfolio,
+        sites: Sites,
+        shaken: Shaking,
+        shocks: int,
+        heard: Heard | None,
+        losses: Losses | None = None,
     ) -> None:
         self.city, self.params, self.portfolio, self.sites = setup.city, setup.params, portfolio, sites
         self.chosen = setup.streams.member % self.params.realisations
@@ -123,6 +142,7 @@ class _Run:
         if heard is not None:
             assets, table = observed(heard, assets, table, shaken)
         self.buildings = Ledger(assets, self._stacked(table), portfolio.follows, self.seed, self.chosen, self.zones)
+        self.losses = None if losses is None else losses.ledger(shaken.measures, self.seed)
         self.stations = self._stations(shaken.measures) if sites.things else None
         self.mains: networks.Mains | None = None
         if len(sites.x) > sites.mains:
@@ -150,8 +170,9 @@ class _Run:
     def take(self, fields: tuple[F32, ...]) -> None:
         """One block of each shock."""
         self.buildings.take(fields)
-        if self.stations is not None:
-            self.stations.take(fields)
+        for ledger in (self.stations, self.losses):
+            if ledger is not None:
+                ledger.take(fields if ledger is self.stations else fields[:1])
         if self.mains is not None:
             self.mains.take(fields[0])
 
@@ -161,7 +182,9 @@ class _Run:
         probability = outcome.probability
         levels = portfolio.by_level(probability)
         columns = self._building_columns(probability, levels, shaken, stations)
-        columns |= self._network_columns(columns, outcome)
+        if self.losses is not None:
+            columns["quake_loss"] = self._vulnerable(outcome)
+        columns |= self._network_columns(columns)
         columns |= self._zone_columns(columns, levels, probability, outcome)
         if "cell" in self.city:
             columns |= ground_columns(self.city, scenes[0], stations, self.params.correlation)
@@ -173,6 +196,14 @@ class _Run:
             "fragility": portfolio.fragility.source, "measures": list(shaken.measures),
         }  # fmt: skip
         return Struck(columns, portfolio, outcome, levels, exposed, words)
+
+    def _vulnerable(self, outcome: Outcome) -> F64:
+        """Expected loss of each building by vulnerability functions; the totals get those of each field."""
+        assert self.losses is not None
+        found = self.losses.outcome()
+        outcome.totals[:, QUANTITIES.index("loss")] = found.totals[:, 0]
+        assets = self.losses.assets
+        return assets.by_building(found.reached[:, 0] * self.losses.follows[:, 1, 0] / assets.weight)
 
     def _building_columns(self, probability: F64, levels: F64, shaken: Shaking, stations: Stations | None) -> dict[str, F64]:
         own = np.arange(self.portfolio.assets.buildings)
@@ -198,7 +229,7 @@ class _Run:
             "quake_repair_days": (levels[:, 1:] * self.portfolio.days).sum(axis=1),
         }
 
-    def _network_columns(self, columns: dict[str, F64], outcome: Outcome) -> dict[str, F64]:
+    def _network_columns(self, columns: dict[str, F64]) -> dict[str, F64]:
         city, out = self.city, {}
         for table in ("road", "power_bus", "water_node", "facility"):
             if table in city:
