@@ -129,10 +129,14 @@ def _read_ground(path: Path) -> Ground:
         return Ground(source.transform.c, source.transform.f, source.transform.a, layers)
 
 
+WORKING = ("rules.toml", "channels.toml")  # how the city is watched, not what it is
+
+
 def _identity(folder: Path) -> str:
     """A checksum of the whole city: of the name, size and content of each file."""
     digest = hashlib.sha256()
-    for path in sorted(p for p in folder.iterdir() if p.suffix in (".toml", ".parquet", ".tif", ".csv")):
+    kinds = (".toml", ".parquet", ".tif", ".csv")
+    for path in sorted(p for p in folder.iterdir() if p.suffix in kinds and p.name not in WORKING):
         digest.update(f"{path.name}:{path.stat().st_size}:".encode())
         digest.update(hashlib.file_digest(path.open("rb"), "sha256").digest())
     return digest.hexdigest()

@@ -60,6 +60,11 @@ class Devices:
             self.changed[changed] = self.batches
             self.status = status
 
+    def changes_since(self, batch: int) -> tuple[int, npt.NDArray[np.int64]]:
+        """The number of the newest batch, and rows whose value or status changed after batch number `batch`."""
+        newest = self.batches  # first: what comes meanwhile is in both
+        return newest, self.changed_since(batch)
+
     def changed_since(self, batch: int) -> npt.NDArray[np.int64]:
         """Rows whose value or status changed after batch number `batch`."""
         return np.flatnonzero(self.changed > batch)

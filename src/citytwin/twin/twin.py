@@ -35,12 +35,15 @@ from citytwin.io.stores.readings import ReadingStore
 from citytwin.io.stores.records import SqlJournal, open_records
 from citytwin.sim.registry import columns_with
 from citytwin.state import Arrivals, Quality, State
+from citytwin.twin.alerts import Alerts
 from citytwin.twin.control import Control
 from citytwin.twin.devices import Devices
 from citytwin.twin.listeners import Listeners
 from citytwin.twin.memory import Memory
 from citytwin.twin.questions import Questions
 from citytwin.twin.reader import Reader
+from citytwin.twin.selfwatch import SelfWatch
+from citytwin.twin.view import Sources
 from citytwin.twin.writer import Writer
 
 DRAIN_SECONDS = 30.0
@@ -50,7 +53,7 @@ class Twin:
     """A city that lives. `city`, `columns` (all declared ones, simulators' too), `state` (live), `devices`, `history`.
 
     `listeners`: who is told of each checked batch, and once a second (see `citytwin.twin.listeners`). `journal`: what
-    happened and who did it. `control`: commands to devices.
+    happened and who did it. `control`: commands to devices. `alerts`: rules, alerts, messages.
     """
 
     def __init__(self, folder: Path, city: City, lock: FolderLock) -> None:
@@ -72,6 +75,11 @@ class Twin:
         self.journal = SqlJournal(self.records)
         self.control = Control(folder, city, self.columns, self.devices, lambda: self.state, self.journal)
         self.listeners.append(self.control)
+        sources = Sources(lambda: self._reader.health.heard, lambda: self.devices.status,
+                          SelfWatch(folder, self._writer, lambda: self.problem))  # fmt: skip
+        self.alerts = Alerts(folder, city, self.columns, self.records, self.journal, lambda: self.state, sources,
+                             self.devices.changes_since)  # fmt: skip
+        self.listeners.append(self.alerts)
         self._broker: Broker | None = None
         self._door: DoorProcess | None = None
         self._log: Log | None = None
@@ -120,6 +128,7 @@ class Twin:
             raise
         works = (self._reader.run(log), self._writer.run(log, self._memory.set_down), self._watch(), self._reader.tick())
         self._tasks = [asyncio.create_task(work) for work in works]
+        self.alerts.start()
 
     async def _watch(self) -> None:
         """For ever: bring broker and door up again, on the same ports, when they died."""
@@ -159,6 +168,7 @@ class Twin:
                 await self._memory.set_down()
                 await self._log.forget(self._store.committed)
         await self.control.close()
+        await self.alerts.stop()
         if self._log is not None:
             await self._log.close()
         if self._broker is not None:

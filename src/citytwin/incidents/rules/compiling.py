@@ -70,7 +70,7 @@ class Selection:
     keys: list[str]
     groups: Groups | None = None
     group_keys: list[tuple[str, str]] = field(default_factory=list)
-    gathered: dict[tuple[str, int], Values] | None = None  # while the engine looks: columns at rows, for all rules of this selection
+    gathered: dict[tuple[str, int], Values] | None = None  # while the engine looks: columns at rows, shared by rules
 
     @property
     def grouped(self) -> bool:

@@ -8,7 +8,7 @@ the receiver keeps keys.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -27,14 +27,15 @@ class Outbox:
     def __init__(self, records: Records) -> None:
         self.records = records
 
-    def claim(self, most: int = 100, seconds: float = 60.0, now: float | None = None) -> list[Message]:
-        """Take messages that are due, oldest first; nobody else gets them for `seconds`."""
+    def claim(self, most: int = 100, seconds: float = 60.0, now: float | None = None, channel: str = "") -> list[Message]:
+        """Take messages that are due (of one channel), oldest first; nobody else gets them for `seconds`."""
         now = time.time() if now is None else now
+        wanted = [*_due(now), outbox.c.channel == channel] if channel else _due(now)
         with self.records.read() as connection:  # looking first keeps an idle sender from writing
-            if connection.execute(sa.select(outbox.c.id).where(*_due(now)).limit(1)).first() is None:
+            if connection.execute(sa.select(outbox.c.id).where(*wanted).limit(1)).first() is None:
                 return []
         with self.records.write() as connection:
-            query = sa.select(outbox).where(*_due(now)).order_by(outbox.c.due, outbox.c.id).limit(most)
+            query = sa.select(outbox).where(*wanted).order_by(outbox.c.due, outbox.c.id).limit(most)
             found = [message_of(row) for row in connection.execute(query.with_for_update(skip_locked=True)).mappings()]
             if found:
                 chosen = outbox.update().where(outbox.c.id.in_([m.id for m in found]))
@@ -63,6 +64,20 @@ class Outbox:
         query = query if before is None else query.where(outbox.c.id < before)
         with self.records.read() as connection:
             return [message_of(row) for row in connection.execute(query).mappings()]
+
+    def undeclared(self, channels: Sequence[str], entry: Callable[[Message], Entry]) -> list[Entry]:
+        """Give up what waits for channels that are not among `channels`; `entry` says so in the journal."""
+        with self.records.write() as connection:
+            left = (outbox.c.state.in_((WAITING, SENDING)), outbox.c.channel.not_in(channels))
+            found = [message_of(row) for row in connection.execute(sa.select(outbox).where(*left)).mappings()]
+            connection.execute(outbox.update().where(*left).values(state=DEAD, problem="the channel is no longer declared"))
+            return append(connection, [entry(message) for message in found])
+
+    def dead_since(self, begin: float) -> int:
+        """Number of messages made after `begin` that were given up."""
+        query = sa.select(sa.func.count()).select_from(outbox).where(outbox.c.state == DEAD, outbox.c.made > begin)
+        with self.records.read() as connection:
+            return int(connection.execute(query).scalar_one())
 
     def counts(self) -> dict[str, int]:
         """Number of messages by state."""
