@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from citytwin.columns import Column, DeviceKind
-from citytwin.state import Checks, Health, Quality
+from citytwin.state import STATUS, Checks, Health, Judged, Judgement, Maintenance, Quality, read_notice, uptime, write_notice
 from citytwin.state.checks import AHEAD, REMEMBERED
 
 GAUGE = DeviceKind(
@@ -43,15 +43,56 @@ def test_a_step_of_a_metre_in_one_period_is_too_fast_and_does_not_become_the_tru
     assert found == [Quality.GOOD, Quality.TOO_FAST, Quality.GOOD, Quality.GOOD]
 
 
-def test_a_real_rise_is_believed_once_it_has_lasted_as_long_as_it_needs():
-    found = judged(arrivals([0] * 4, T + 60 * np.arange(4), [1.0, 2.0, 2.0, 2.0]))  # 1 m needs 100 s at 0.01 m/s
-    assert found == [Quality.GOOD, Quality.TOO_FAST, Quality.GOOD, Quality.GOOD]
+def test_a_gauge_that_stays_where_it_stepped_stays_in_doubt_until_it_comes_back():
+    steps = [1.0, 1.02, 1.01, 2.03, 2.05, 2.02, 2.04, 2.06, 1.05, 1.06]
+    found = judged(arrivals([0] * 10, T + 60 * np.arange(10), steps))
+    assert found == [Quality.GOOD] * 3 + [Quality.TOO_FAST] * 5 + [Quality.GOOD] * 2
+
+
+def test_after_one_wild_value_a_river_that_goes_on_rising_is_believed_again():
+    levels = [1.0, 1.3, 1.6, 9.0, 2.2, 2.5]  # 0.3 m a minute, and one spike
+    found = judged(arrivals([0] * 6, T + 60 * np.arange(6), levels))
+    assert found == [Quality.GOOD] * 3 + [Quality.TOO_FAST] + [Quality.GOOD] * 2
+
+
+def test_a_steep_but_possible_rise_is_believed_throughout():
+    levels = np.concatenate([np.full(5, 1.0), 1.0 + 0.5 * np.arange(1, 20)])
+    assert judged(arrivals([0] * 24, T + 60 * np.arange(24), levels)) == [Quality.GOOD] * 24
+
+
+def test_a_gauge_that_speaks_each_quarter_of_an_hour_is_known_by_its_own_steps():
+    """A flood crest of centimetres a quarter of an hour, as on a large lowland river, and a zero that moves by a metre."""
+    rise = 3.0 + 0.02 * np.arange(30) + 0.004 * np.sin(np.arange(30))
+    moved = rise + np.where(np.arange(30) >= 20, 1.0, 0.0)
+    found = judged(arrivals([0] * 30, T + 900 * np.arange(30), moved))
+    assert found == [Quality.GOOD] * 20 + [Quality.TOO_FAST] * 10
+
+
+def test_what_a_person_believes_is_where_following_readings_are_judged_from():
+    checks = Checks([GAUGE], np.zeros(1, dtype=np.int32))
+    before = arrivals([0] * 4, T + 60 * np.arange(4), [1.0, 1.01, 2.02, 2.03])
+    checks.check(before)
+    assert checks.in_doubt[0]
+    checks.believe(0, T + 180, 2.03)
+    after = arrivals([0] * 2, T + 60 * np.arange(4, 6), [2.04, 1.02])
+    checks.check(after)
+    assert [Quality(q) for q in after.quality] == [Quality.GOOD, Quality.TOO_FAST]
 
 
 def test_exactly_equal_values_are_stuck_after_their_time():
     found = judged(arrivals([0] * 13, T + 60 * np.arange(13), [1.0] * 13))
     assert found[:11] == [Quality.GOOD] * 11
     assert found[11:] == [Quality.STUCK] * 2
+
+
+def test_a_device_that_speaks_seldom_is_stuck_after_as_many_readings_as_others_not_after_two():
+    found = judged(arrivals([0] * 13, T + 3600 * np.arange(13), [1.0] * 13))
+    assert found == [Quality.GOOD] * 11 + [Quality.STUCK] * 2
+
+
+def test_a_doubted_reading_that_comes_twice_is_kept_once():
+    found = judged(arrivals([0] * 3, [T, T + 60, T + 60], [1.0, 2.0, 2.0]))
+    assert found == [Quality.GOOD, Quality.TOO_FAST, Quality.DOUBLED]
 
 
 def test_the_same_moment_twice_is_doubled_even_long_after():
@@ -121,11 +162,70 @@ def test_a_device_goes_from_unknown_over_online_and_late_to_silent():
     assert health.status(T)[1] == 0
 
 
-def test_a_device_is_faulty_after_three_faults_in_a_row_and_well_after_one_good_reading():
+def heard(health, faults, begin=0):
+    """Readings a minute apart, of which some are faults (1)."""
+    n = len(faults)
+    batch = arrivals([0] * n, T + 60 * np.arange(begin, begin + n), [1.0] * n)
+    batch.quality[:] = np.where(faults, int(Quality.OUTSIDE_BOUNDS), 0)
+    health.hear(batch)
+    return STATUS[health.status(batch.arrived[-1])[0]]
+
+
+def test_a_device_is_faulty_by_its_share_of_faults_and_well_only_when_they_are_gone():
     health = Health(np.array([60.0]))
-    wrong = arrivals([0, 0, 0], [T, T, T], [99, 99, 99])
-    wrong.quality[:] = Quality.OUTSIDE_BOUNDS
-    health.hear(wrong)
-    assert health.status(T)[0] == 4
-    health.hear(arrivals([0], [T], [1]))
-    assert health.status(T)[0] == 1
+    assert heard(health, [0] * 10) == "online"
+    assert heard(health, [1, 0, 1, 0, 1, 0, 1, 0], 10) == "online"
+    assert heard(health, [1], 18) == "faulty"
+    assert heard(health, [0] * 7, 19) == "faulty"
+    assert heard(health, [0], 26) == "online"
+
+
+def test_a_new_device_is_faulty_after_three_faults():
+    assert heard(Health(np.array([60.0])), [1, 1, 1]) == "faulty"
+
+
+def test_counts_are_kept_per_device_and_reason_and_missed_periods_with_them():
+    health = Health(np.array([60.0, 60.0]))
+    heard(health, [0, 1, 1, 0])
+    heard(health, [0], 14)
+    assert health.counts[0, [Quality.GOOD, Quality.OUTSIDE_BOUNDS]].tolist() == [3, 2]
+    assert (health.silences[0], health.missed[0]) == (1, 10)
+    assert health.counts[1].sum() == 0
+    assert health.worst(np.array([1, 0])).tolist() == [0, 1]
+
+
+def test_maintenance_hides_what_a_device_does_until_it_is_over():
+    health = Health(np.array([60.0]))
+    assert heard(health, [1, 1, 1]) == "faulty"
+    health.maintain(0, T + 1000)
+    assert [STATUS[health.status(T + s)[0]] for s in (200, 999, 1001)] == ["maintenance", "maintenance", "silent"]
+
+
+def test_a_host_clock_that_is_set_back_does_not_hide_silence_for_longer_than_a_device_takes():
+    health = Health(np.array([60.0]))
+    heard(health, [0])
+    assert STATUS[health.status(T - 7200)[0]] == "online"
+    assert STATUS[health.status(T - 7200 + 301)[0]] == "silent"
+
+
+def test_uptime_leaves_maintenance_and_the_time_before_a_device_was_known_out():
+    status = np.array([0, 1, 3, 5, 1], dtype=np.uint8)
+    moments = np.array([0.0, 100, 200, 300, 400])
+    assert uptime(status, moments, 0, 500) == pytest.approx(200 / 300)
+    assert uptime(status, moments, 150, 250) == pytest.approx(0.5)
+    assert uptime(status[:1], moments[:1], 0, 50) is None
+
+
+def test_the_last_of_several_judgements_counts_and_withdrawing_gives_back_what_the_checks_found():
+    moments, found = T + 60 * np.arange(4.0), np.array([0, 5, 5, 0], dtype=np.uint8)
+
+    def said(verdict, begin, end):
+        return Judgement("g", T + 60 * begin, T + 60 * end, verdict, "A. Person", "seen", T)
+
+    confirm, overrule, withdraw = said("confirm", 1, 2), said("overrule", 2, 3), said("withdraw", 2, 2)
+    assert Judged([confirm]).quality(moments, found).tolist() == [0, 11, 11, 0]
+    assert Judged([confirm, overrule]).quality(moments, found).tolist() == [0, 11, 12, 12]
+    assert Judged([confirm, overrule, withdraw]).quality(moments, found).tolist() == [0, 11, 5, 12]
+    assert Judged([overrule, confirm]).quality(moments, found).tolist() == [0, 11, 11, 12]
+    for each in (confirm, Maintenance("g", T, "A. Person", "new battery", T)):
+        assert read_notice(write_notice(each)) == each

@@ -14,7 +14,8 @@ from device_city import arrivals
 from citytwin.columns import shipped
 from citytwin.errors import OutsideError
 from citytwin.io.stores import readings as module
-from citytwin.io.stores.history import History, thinned
+from citytwin.io.stores.history import History
+from citytwin.io.stores.thinning import thinned
 from citytwin.io.stores.readings import ReadingStore
 from citytwin.state import Quality
 
@@ -86,7 +87,7 @@ def test_files_newer_than_the_commit_record_are_undone_at_the_start(tmp_path):
 
 @pytest.mark.parametrize("fails_at", [0, 1])
 def test_a_full_disk_gives_clear_words_and_the_same_commit_works_later(tmp_path, monkeypatch, fails_at):
-    store, real, calls = filled(tmp_path, commits=1), module._write_partial, []
+    store, real, calls = filled(tmp_path, commits=1), module.write_partial, []
 
     def full(table, path):
         calls.append(path)
@@ -95,7 +96,7 @@ def test_a_full_disk_gives_clear_words_and_the_same_commit_works_later(tmp_path,
         return real(table, path)
 
     batch = arrivals([0, 0], [NOON + 500, NOON + 90000], [1, 2], sequence=[11, 12])  # two days, two files
-    monkeypatch.setattr(module, "_write_partial", full)
+    monkeypatch.setattr(module, "write_partial", full)
     with pytest.raises(OutsideError, match="the disk is full"):
         store.commit(batch, 12)
     assert len(kept(tmp_path)) == 10

@@ -12,7 +12,7 @@ from citytwin.errors import InputError
 
 
 class Quality(enum.IntEnum):
-    """What the checks found about one reading. Only GOOD changes the state; the others are kept with their reason."""
+    """What the checks, or a person after them, found about one reading. What is not believed is kept with its reason."""
 
     GOOD = 0
     UNKNOWN_DEVICE = 1
@@ -24,6 +24,9 @@ class Quality(enum.IntEnum):
     FUTURE = 7
     LATE = 8
     DOUBLED = 9
+    DISAGREES = 10
+    CONFIRMED = 11
+    OVERRULED = 12
 
     @property
     def word(self) -> str:
@@ -31,7 +34,15 @@ class Quality(enum.IntEnum):
         return self.name.lower()
 
 
-BELIEVED = (Quality.GOOD, Quality.LATE)  # kept in the history of readings; all others are kept as rejected, with their reason
+BELIEVED = (Quality.GOOD, Quality.LATE, Quality.CONFIRMED)
+DOUBTED = (Quality.TOO_FAST, Quality.STUCK, Quality.DISAGREES)  # possible, and not believed unless a person confirms them
+KEPT = (
+    *BELIEVED,
+    *DOUBTED,
+    Quality.OVERRULED,
+)  # in the history of readings, with their quality; all others are kept as rejected
+IS_BELIEVED = np.isin(np.arange(len(Quality)), BELIEVED)  # by quality code
+IS_KEPT = np.isin(np.arange(len(Quality)), KEPT)
 
 
 @dataclass
@@ -81,6 +92,7 @@ class Arrivals:
     `row`: row of table `device` (-1 unknown). `time`, `arrived`: s since 1970 (UTC). `value`: in the unit of the kind's column.
     `quality`: `Quality` codes. `sequence`: place of its message in the log; `part`: place within that message; the two
     together name a reading. `raw`: for readings that could not be understood, position -> (device as sent, payload).
+    `notices`: what people said in between (`citytwin.state.notices`), as (place in the log, JSON).
     """
 
     row: npt.NDArray[np.int32]
@@ -91,6 +103,7 @@ class Arrivals:
     sequence: npt.NDArray[np.int64]
     part: npt.NDArray[np.int32]
     raw: dict[int, tuple[str, bytes]] = field(default_factory=dict)
+    notices: list[tuple[int, bytes]] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.row)
@@ -107,10 +120,16 @@ class Arrivals:
         """All `batches` one after the other."""
         starts = np.cumsum([0, *(len(b) for b in batches)])
         raw = {int(start) + i: r for start, b in zip(starts, batches, strict=False) for i, r in b.raw.items()}
-        arrays = {f.name: np.concatenate([getattr(b, f.name) for b in batches]) for f in fields(cls) if f.name != "raw"}
-        return cls(**arrays, raw=raw)
+        names = [f.name for f in fields(cls) if f.name not in ("raw", "notices")]
+        arrays = {name: np.concatenate([getattr(b, name) for b in batches]) for name in names}
+        return cls(**arrays, raw=raw, notices=[n for b in batches for n in b.notices])
 
     @property
     def believed(self) -> npt.NDArray[np.bool_]:
-        """Mask of the readings that belong in the history."""
-        return np.isin(self.quality, BELIEVED)
+        """Mask of the readings that are taken for true."""
+        return IS_BELIEVED[self.quality]
+
+    @property
+    def kept(self) -> npt.NDArray[np.bool_]:
+        """Mask of the readings that stand in the history of readings, believed or doubted."""
+        return IS_KEPT[self.quality]

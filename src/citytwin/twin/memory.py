@@ -43,20 +43,31 @@ class Memory:
         """State, checks and health as they were: from what was set down and the history since, or from the history alone."""
         reader = self._reader
         found = look_up(self._file, self._devices, self._writer.store.committed)
-        if found is not None:
+        if found is not None and all(found[1][n].shape == a.shape for n, a in self._arrays().items() if n in found[1]):
             sequence, arrays = found
             for name, array in self._arrays().items():
-                array[:] = arrays[name]
+                if name in arrays:
+                    array[:] = arrays[name]
             self._recall(self._history.since(sequence))
         else:
             sequence = 0
             self._recall(self._history.last_before(time.time() + 3600, LONG_LOOKBACK, number=8))
-        for word, number in self._history.counts(sequence).items():
-            reader.counts[Quality[word.upper()]] += number
+        self._count(sequence)
+        for notice in self._writer.store.notices.since(sequence):
+            reader.heeding.take(notice)
         checks = reader.checks
         seen = np.flatnonzero(np.isfinite(checks.last_time)).astype(np.int32)
         reader.devices.set(reader.state, seen, checks.last_time[seen], checks.last_value[seen])
         reader.state.time = time.time()
+
+    def _count(self, sequence: int) -> None:
+        """Readings that came after place `sequence`, by quality and device."""
+        listed = self._history.device_counts(sequence)
+        rows = self._city.rows("device", [device for device, _, _ in listed]) if listed else []
+        for (_, word, number), row in zip(listed, rows, strict=True):
+            self._reader.counts[Quality[word.upper()]] += number
+            if row >= 0:
+                self._reader.health.counts[row, Quality[word.upper()]] += number
 
     def _recall(self, known: Known) -> None:
         rows = self._city.rows("device", known.device.tolist()) if len(known.time) else np.empty(0, np.int64)

@@ -8,12 +8,16 @@ import numpy as np
 
 from citytwin.city import City
 from citytwin.columns import Columns
-from citytwin.io.stores.history import History, thinned
-from citytwin.state import State
+from citytwin.io.stores.history import Course, History
+from citytwin.io.stores.thinning import telling, thinned
+from citytwin.state import Judgement, Quality, State
+from citytwin.state.notices import Judged
 from citytwin.twin.devices import Devices
 from citytwin.twin.writer import Writer
 
-LOOKBACK = 6 * 3600.0  # a value read longer ago than this is not part of the city's state at a past moment
+LOOKBACK = 6 * 3600.0  # a value read longer ago than this, or than some periods of its kind, is not part of a past state
+PERIODS = 5.0
+MOST_DOUBTED = 1000  # doubted readings that are listed beside a chart
 
 
 class Questions:
@@ -26,31 +30,74 @@ class Questions:
         self._history = history
         self._writer = writer
 
-    def window(self, device: str, begin: float, end: float, points: int) -> dict[str, Any]:
-        """Readings of one device between two moments (s since 1970), thinned to at most `points` buckets with low and high.
+    def course(self, device: str, begin: float, end: float, further: tuple[Judgement, ...] = ()) -> Course:
+        """All kept readings of one device between two moments (s since 1970), oldest first, judged `further` too.
 
         Raises MissingError with the nearest key.
         """
         row = self._city.row("device", device)
         kind = self._devices.kinds[self._devices.kind[row]]
-        waiting = list(self._writer.waiting)
-        when, value = self._history.window(device, kind.name, begin, end)
+        waiting, before = list(self._writer.waiting), self._writer.store.committed
+        found = self._history.readings(device, kind.name, begin, end)
+        parts = [(found.time, found.value, found.found)]
         for batch in waiting:  # not in the history yet
-            new = (batch.row == row) & batch.believed & (batch.sequence > self._writer.store.committed)
+            new = (batch.row == row) & batch.kept & (batch.sequence > max(before, self._writer.store.committed))
             new &= (batch.time >= begin) & (batch.time <= end)
-            when, value = np.append(when, batch.time[new]), np.append(value, batch.value[new])
-        order = np.argsort(when, kind="stable")
-        return {"column": kind.column.name, "unit": kind.column.unit,
-                **thinned(when[order], value[order], begin, end, points)}  # fmt: skip
+            parts.append((batch.time[new], batch.value[new], batch.quality[new]))
+        time, value, quality = (np.concatenate(each) for each in zip(*parts, strict=True))
+        order = np.argsort(time, kind="stable")
+        judgements = (*self._writer.store.notices.judged(device).judgements, *further)
+        final = Judged(judgements).quality(time, quality)
+        return Course(time[order], value[order], final[order], quality[order])
+
+    def window(self, device: str, begin: float, end: float, points: int) -> dict[str, Any]:
+        """Believed readings of one device between two moments (s since 1970), thinned to at most `points` buckets with low and
+        high, and the `doubted` ones beside them. Raises MissingError with the nearest key.
+        """
+        found = self.course(device, begin, end)
+        kind = self._kind(device)
+        true = found.take(found.believed)
+        doubted = found.take(np.flatnonzero(~found.believed)[-MOST_DOUBTED:])
+        return {
+            "column": kind.column.name, "unit": kind.column.unit, **thinned(true.time, true.value, begin, end, points),
+            "doubted": {"time": doubted.time, "value": doubted.value, "quality": _words(doubted.quality)},
+        }  # fmt: skip
+
+    def readings(self, device: str, begin: float, end: float, points: int, all_of_them: bool) -> dict[str, Any]:
+        """Readings of one device as they are, believed or `all_of_them`, with their quality; of more than `points` those that
+        show most (largest triangles). Raises MissingError.
+        """
+        found = self.course(device, begin, end)
+        kind = self._kind(device)
+        found = found if all_of_them else found.take(found.believed)
+        shown = found.take(telling(found.time, found.value, points))
+        return {
+            "column": kind.column.name, "unit": kind.column.unit, "number": len(found.time), "time": shown.time,
+            "value": shown.value, "quality": _words(shown.quality),
+        }  # fmt: skip
 
     def state_at(self, moment: float) -> State:
         """The city as its devices knew it at a past `moment` (s since 1970)."""
         state = State(self._city, self._columns, moment)
-        known = self._history.last_before(moment, LOOKBACK)
-        rows = self._city.rows("device", known.device.tolist()) if len(known.time) else np.empty(0, np.int64)
-        columns = {k.name: k.column.name for k in self._devices.kinds}
-        for name in dict.fromkeys(known.kind.tolist()):
-            chosen = (known.kind == name) & (rows >= 0)
-            if name in columns:
-                state.edit(columns[name])[rows[chosen]] = known.value[chosen]
+        lookback = np.maximum(LOOKBACK, PERIODS * self._devices.period)
+        if not len(lookback):
+            return state
+        keys, time, value = self._history.known_at(moment, float(lookback.max()))
+        row = self._city.rows("device", keys)
+        known = row >= 0
+        row, time, value = row[known], time[known], value[known]
+        recent = time >= moment - lookback[row]
+        row, value = row[recent], value[recent]
+        kind = self._devices.kind[row]
+        for k in np.unique(kind):
+            chosen = kind == k
+            state.edit(self._devices.kinds[k].column.name)[row[chosen]] = value[chosen]
         return state
+
+    def _kind(self, device: str) -> Any:
+        return self._devices.kinds[self._devices.kind[self._city.row("device", device)]]
+
+
+def _words(quality: np.ndarray[Any, Any]) -> list[str]:
+    words = [q.word for q in Quality]
+    return [words[code] for code in quality.tolist()]

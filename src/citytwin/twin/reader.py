@@ -18,6 +18,7 @@ from citytwin.io.feeds.mapping import Mappings
 from citytwin.state import Arrivals, Checks, Health, Quality, State
 from citytwin.twin.devices import Devices
 from citytwin.twin.listeners import Listeners
+from citytwin.twin.notices import Heeding, around_notices
 from citytwin.twin.writer import Writer
 
 MOST_WAITING = 1_000_000  # more than this are not read from the log until the history has taken some
@@ -40,6 +41,7 @@ class Reader:
         self.rejected: list[dict[str, Any]] = []
         self.listeners = listeners
         self.problem = ""
+        self.heeding = Heeding(devices, state, self.checks, self.health)
         self._writer = writer
 
     @property
@@ -61,13 +63,18 @@ class Reader:
                 await asyncio.sleep(0.2)
                 continue
             if messages.last:
-                self.take(self.decoder.decode(messages), messages.last)
+                for part, notices in around_notices(messages):
+                    batch = self.decoder.decode(part)
+                    batch.notices = notices
+                    self.take(batch, part.last)
 
     def take(self, batch: Arrivals, last: int) -> None:
-        """Check and apply all readings of the log after `read_to` up to place `last`."""
+        """Check and apply all readings of the log after `read_to` up to place `last`, then what people said."""
         if len(batch):
             self.checks.check(batch)
             self._apply(batch)
+        for _, said in batch.notices:
+            self.heeding.heed(said)
         self._writer.put(batch, last)
 
     def _apply(self, batch: Arrivals) -> None:

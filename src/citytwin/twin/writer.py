@@ -30,7 +30,7 @@ class Writer:
 
     def put(self, batch: Arrivals, last: int) -> None:
         """Take over all readings of the log up to place `last`."""
-        if len(batch):
+        if len(batch) or batch.notices:
             self.waiting.append(batch)
         self.read_to = last
 

@@ -1,9 +1,12 @@
-"""Questions to the history: a device's window, the city at a past moment, what was last known. Asked by DuckDB."""
+"""Questions to the history: a device's window, the city at a past moment, what was last known. Asked by DuckDB.
+
+What people judged counts: a confirmed reading is believed, an overruled one is not, whatever stands in the files.
+"""
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,19 +14,33 @@ from typing import Any
 import duckdb
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from citytwin.errors import OutsideError
+from citytwin.io.stores.checkpoints import HOUR, REACH, newest
 from citytwin.io.stores.readings import DAY, ReadingStore
+from citytwin.state import BELIEVED, IS_BELIEVED, Quality
 
 Floats = npt.NDArray[np.float64]
 
-LAST = """
-    select device, kind, epoch(max(time)) as time, arg_max(value, time) as value from read_parquet($files)
-    where time >= make_timestamp($begin) and time <= make_timestamp($end) group by device, kind order by 3"""
-LAST_FEW = """
+BELIEVED_WORDS = ", ".join(f"'{q.word}'" for q in BELIEVED)
+CODES = {q.word: int(q) for q in Quality}
+SPAN = "time >= make_timestamp($begin) and time <= make_timestamp($end)"
+TRUE = f"quality in ({BELIEVED_WORDS}) and not list_contains($judged, device)"
+LAST = f"""
+    select device, max(time) as time, arg_max(value, time) as value from read_parquet($files) where {SPAN} and {TRUE}
+    group by device"""  # noqa: S608  (constants of ours)
+LAST_FEW = f"""
+    select device, kind, epoch(time) as time, value from read_parquet($files) where {SPAN} and {TRUE}
+    qualify row_number() over (partition by device, kind order by time desc) <= $number order by 3"""  # noqa: S608
+AFTER = "from read_parquet($files) where sequence > $after"
+SINCE = f"""
     select device, kind, epoch(time) as time, value from read_parquet($files)
-    where time >= make_timestamp($begin) and time <= make_timestamp($end)
-    qualify row_number() over (partition by device, kind order by time desc) <= $number order by 3"""
+    where sequence > $after and quality in ({BELIEVED_WORDS}) order by sequence, part"""  # noqa: S608
+EXPORT = f"""
+    select device, kind, time, value, quality from read_parquet($files) where {SPAN}
+    and (len($devices) = 0 or list_contains($devices, device)) and (len($kinds) = 0 or list_contains($kinds, kind))
+    order by kind, device, time"""  # noqa: S608
 
 
 @dataclass
@@ -36,74 +53,224 @@ class Known:
     value: Floats
 
 
+@dataclass
+class Course:
+    """n readings of one device, oldest first: time (s since 1970, UTC), value, final `Quality` codes, those of the checks."""
+
+    time: Floats
+    value: Floats
+    quality: npt.NDArray[np.uint8]
+    found: npt.NDArray[np.uint8]
+
+    def take(self, chosen: npt.NDArray[Any]) -> Course:
+        """The readings at `chosen` (mask or positions)."""
+        return Course(self.time[chosen], self.value[chosen], self.quality[chosen], self.found[chosen])
+
+    @property
+    def believed(self) -> npt.NDArray[np.bool_]:
+        """Mask of the readings that are taken for true."""
+        return IS_BELIEVED[self.quality]
+
+
 class History:
     """Reads what a `ReadingStore` has written."""
 
     def __init__(self, store: ReadingStore) -> None:
         self._store = store
+        self._database = duckdb.connect(config={"threads": 2})
+        self._database.execute("set parquet_metadata_cache = true")
 
-    def window(self, device: str, kind: str, begin: float, end: float) -> tuple[Floats, Floats]:
-        """Times and values of one device between `begin` and `end` (s since 1970, both included), oldest first."""
+    def readings(self, device: str, kind: str, begin: float, end: float) -> Course:
+        """All kept readings of one device between `begin` and `end` (s since 1970, both included), doubted ones too."""
         found = self._ask(
-            "select epoch(time) as time, value from read_parquet($files) "
-            "where device = $device and time >= make_timestamp($begin) and time <= make_timestamp($end) order by time",
+            f"select epoch(time) as time, value, quality from read_parquet($files) where device = $device and {SPAN} "  # noqa: S608
+            "order by time",
             self._store.files(_days(begin, end), (kind,)),
             {"device": device, "begin": _micro(begin), "end": _micro(end)},
         )
-        return (found["time"], found["value"]) if found else (np.empty(0), np.empty(0))
+        if not found:
+            none = np.empty(0, dtype=np.uint8)
+            return Course(np.empty(0), np.empty(0), none, none)
+        codes = _codes(found["quality"])
+        final = self._store.notices.judged(device).quality(found["time"], codes)
+        return Course(found["time"], found["value"], final, codes)
+
+    def window(self, device: str, kind: str, begin: float, end: float) -> tuple[Floats, Floats]:
+        """Times and values of the believed readings of one device between two moments (both included), oldest first."""
+        found = self.readings(device, kind, begin, end)
+        found = found.take(found.believed)
+        return found.time, found.value
 
     def last_before(self, moment: float, lookback: float, number: int = 1) -> Known:
-        """The last `number` readings of every device up to `moment`, none older than `lookback` seconds; oldest first."""
-        words: dict[str, Any] = {"begin": _micro(moment - lookback), "end": _micro(moment)}
-        if number > 1:
-            words["number"] = number
+        """The last `number` believed readings of every device up to `moment`, none older than `lookback` s; oldest first."""
         files = self._store.files(_days(moment - lookback, moment), None)
-        return _known(self._ask(LAST if number == 1 else LAST_FEW, files, words))
+        judged = list(self._store.notices.judged_devices)
+        words = {"begin": _micro(moment - lookback), "end": _micro(moment), "number": number, "judged": judged}
+        known = _known(self._ask(LAST_FEW, files, words))
+        for device in judged:
+            more = self._judged_course(device, moment - lookback, moment)
+            for time, value in zip(more.time[-number:], more.value[-number:], strict=True):
+                known = Known(np.append(known.device, device), np.append(known.kind, ""), np.append(known.time, time),
+                              np.append(known.value, value))  # fmt: skip
+        return known
+
+    def known_at(self, moment: float, lookback: float) -> tuple[list[str], Floats, Floats]:
+        """Of every device the newest believed reading up to `moment`, none older than `lookback`: keys, times, values.
+
+        Starts from the hourly checkpoint before `moment` where there is one.
+        """
+        start = self._store.checkpoints.before(moment)
+        begin = start[0] if start is not None else moment - lookback
+        tables = [self._newest(begin, moment)]
+        if start is not None:
+            tables.insert(0, start[1])
+        table = newest(tables)
+        times = table["time"].cast(pa.int64()).to_numpy() / 1e6
+        recent = times >= moment - lookback
+        return table["device"].filter(pa.array(recent)).to_pylist(), times[recent], table["value"].to_numpy()[recent]
+
+    def _newest(self, begin: float, end: float) -> pa.Table:
+        """The newest believed reading of each device in a span of time."""
+        judged = list(self._store.notices.judged_devices)
+        words = {"begin": _micro(begin), "end": _micro(end), "judged": judged}
+        files = self._store.files(_days(begin, end), None)
+        from_files = self._table(LAST, files, words)
+        device, time, value = [], [], []
+        for each in judged:
+            course = self._judged_course(each, begin, end)
+            if len(course.time):
+                device.append(each), time.append(_micro(course.time[-1])), value.append(course.value[-1])
+        more = pa.table([
+            pa.array(device, pa.string()), pa.array(time, pa.int64()).cast(pa.timestamp("us")), pa.array(value, pa.float64()),
+        ], names=["device", "time", "value"])  # fmt: skip
+        return more if from_files is None else pa.concat_tables([from_files.cast(more.schema), more])
+
+    def _judged_course(self, device: str, begin: float, end: float) -> Course:
+        kind = self._store.kind_of(device)
+        found = self.readings(device, kind, begin, end) if kind else Course(*(np.empty(0),) * 2, *(np.empty(0, np.uint8),) * 2)
+        return found.take(found.believed)
+
+    def make_checkpoint(self, hour: int) -> bool:
+        """Keep what was known at an hour (hours since 1970); False where readings of the past came meanwhile."""
+        changes = self._store.checkpoints.changes
+        moment = hour * HOUR
+        start = self._store.checkpoints.before(moment - 1.0)
+        tables = [self._newest(moment - 6 * HOUR if start is None else start[0], moment)]
+        if start is not None:
+            tables.insert(0, start[1])
+        table = newest(tables)
+        recent = table["time"].cast(pa.int64()).to_numpy() >= _micro(moment - REACH)
+        return self._store.checkpoints.write(hour, table.filter(pa.array(recent)), changes)
 
     def since(self, sequence: int) -> Known:
-        """All readings that came after place `sequence` of the log, in the order they came."""
-        query = (
-            "select device, kind, epoch(time) as time, value from read_parquet($files) where sequence > $after "
-            "order by sequence, part"
-        )
-        return _known(self._ask(query, self._store.files_since(sequence), {"after": sequence}))
+        """All believed readings that came after place `sequence` of the log, in the order they came."""
+        return _known(self._ask(SINCE, self._store.files_since(sequence), {"after": sequence}))
 
-    def rejected(self, begin: float, end: float, most: int = 100) -> list[dict[str, Any]]:
-        """The newest readings that were not believed, as plain values."""
-        files = [f for day in _days(begin, end) for f in sorted((self._store.rejected / day).glob("*.parquet"))]
-        found = self._ask(
+    def rejected(self, begin: float, end: float, most: int = 100, device: str = "") -> list[dict[str, Any]]:
+        """The newest readings that arrived between two moments and were not believed, as plain values with reason and raw text.
+
+        Doubted ones are among them only where one `device` is asked for.
+        """
+        days = _days(begin, end)
+        files = [f for day in days for f in sorted((self._store.rejected / day).glob("[0-9]*.parquet"))]
+        query = (
             "select device, kind, epoch(time) as time, value, reason, raw, epoch(arrived) as arrived from read_parquet($files) "
-            "order by arrived desc limit $most", files, {"most": most},
-        )  # fmt: skip
-        if not found:
-            return []
-        return [dict(zip(found, row, strict=True)) for row in zip(*(v.tolist() for v in found.values()), strict=True)]
+            "where ($device = '' or device = $device) order by arrived desc limit $most"
+        )
+        listed = _rows(self._ask(query, files, {"most": most, "device": device}))
+        if device:
+            query = (
+                f"select device, kind, epoch(time) as time, value, quality as reason, value::varchar as raw, "  # noqa: S608
+                f"epoch(arrived) as arrived from read_parquet($files) where device = $device and {SPAN} "
+                f"and quality not in ({BELIEVED_WORDS}) order by arrived desc limit $most"
+            )
+            words = {"most": most, "device": device, "begin": _micro(begin), "end": _micro(end)}
+            doubted = _rows(self._ask(query, self._store.files(days, (self._store.kind_of(device),)), words))
+            listed = sorted([*listed, *doubted], key=lambda r: -r["arrived"])[:most]
+        return listed
 
     def counts(self, after: int = 0) -> dict[str, int]:
         """Number of readings that came after place `after` of the log, by quality, rejected ones by reason."""
         total: dict[str, int] = {}
+        for _, word, number in self.device_counts(after):
+            total[word] = total.get(word, 0) + number
+        return total
+
+    def device_counts(self, after: int = 0) -> list[tuple[str, str, int]]:
+        """Number of readings of each device that came after place `after` of the log, by quality or reason."""
+        listed: list[tuple[str, str, int]] = []
         for files, word in (
             (self._store.files_since(after), "quality"),
             (self._store.rejected_since(after), "reason"),
         ):
-            query = f"select {word} as word, count(*) as n from read_parquet($files) where sequence > $after group by 1"  # noqa: S608
+            query = f"select device, {word} as word, count(*) as n {AFTER} group by all"
             found = self._ask(query, files, {"after": after})
             if found:
-                total |= {str(w): int(n) for w, n in zip(found["word"], found["n"], strict=True)}
-        return total
+                listed += zip(found["device"].tolist(), found["word"].tolist(), found["n"].tolist(), strict=True)
+        return listed
 
-    @staticmethod
-    def _ask(query: str, files: Sequence[Path], words: dict[str, Any]) -> dict[str, npt.NDArray[Any]]:
+    def received(self, device: str, kind: str, begin: float, end: float) -> int:
+        """Number of readings of one device that were measured between two moments."""
+        files = self._store.files(_days(begin, end), (kind,))
+        query = f"select count(*) as n from read_parquet($files) where device = $device and {SPAN}"  # noqa: S608
+        found = self._ask(query, files, {"device": device, "begin": _micro(begin), "end": _micro(end)})
+        return int(found["n"][0]) if found else 0
+
+    def export(
+        self, begin: float, end: float, kinds: Sequence[str] = (), devices: Sequence[str] = ()
+    ) -> Iterator[pa.RecordBatch]:
+        """Readings between two moments by kind, device and time, with their final quality: one day at a time."""
+        for day in _days(begin, end):
+            files = self._store.files((day,), kinds or None)
+            words = {"begin": _micro(begin), "end": _micro(end), "devices": list(devices), "kinds": list(kinds)}
+            table = self._table(EXPORT, files, words)
+            if table is not None and len(table):
+                yield from self._judged_table(table).to_batches(1 << 16)
+
+    def _judged_table(self, table: pa.Table) -> pa.Table:
+        """The table with qualities as people judged them."""
+        plain = pa.schema([("device", pa.string()), ("kind", pa.string()), ("time", pa.timestamp("us")),
+                           ("value", pa.float64()), ("quality", pa.string())])  # fmt: skip
+        table = table.cast(plain)
+        device = table["device"].to_numpy() if self._store.notices.judged_devices else np.empty(0)
+        for name in self._store.notices.judged_devices:
+            rows = np.flatnonzero(device == name)
+            if len(rows):
+                quality = table["quality"].to_numpy().copy()
+                moments = table["time"].cast(pa.int64()).to_numpy()[rows] / 1e6
+                final = self._store.notices.judged(name).quality(moments, _codes(quality[rows]))
+                quality[rows] = [Quality(q).word for q in final]
+                table = table.set_column(4, "quality", pa.array(quality, pa.string()))
+        return table
+
+    def _ask(self, query: str, files: Sequence[Path], words: dict[str, Any]) -> dict[str, npt.NDArray[Any]]:
         if not files:
             return {}
         try:
-            with duckdb.connect(config={"threads": 2}) as connection:
-                found: dict[str, Any] = connection.execute(query, {"files": [str(f) for f in files], **words}).fetchnumpy()
+            with self._database.cursor() as cursor:
+                found: dict[str, Any] = cursor.execute(query, _words(query, files, words)).fetchnumpy()
         except duckdb.Error as error:
-            raise OutsideError(f"cannot read the history: {str(error).splitlines()[0]}", str(files[0].parent)) from error
+            raise _wrong(error, files) from error
         return {
             name: np.ma.filled(column) if isinstance(column, np.ma.MaskedArray) else column for name, column in found.items()
         }
+
+    def _table(self, query: str, files: Sequence[Path], words: dict[str, Any]) -> pa.Table | None:
+        if not files:
+            return None
+        try:
+            with self._database.cursor() as cursor:
+                return cursor.sql(query, params=_words(query, files, words)).to_arrow_table()
+        except duckdb.Error as error:
+            raise _wrong(error, files) from error
+
+
+def _words(query: str, files: Sequence[Path], words: dict[str, Any]) -> dict[str, Any]:
+    return {"files": [str(f) for f in files], **{name: word for name, word in words.items() if f"${name}" in query}}
+
+
+def _wrong(error: duckdb.Error, files: Sequence[Path]) -> OutsideError:
+    return OutsideError(f"cannot read the history: {str(error).splitlines()[0]}", str(files[0].parent))
 
 
 def _known(found: dict[str, npt.NDArray[Any]]) -> Known:
@@ -111,6 +278,15 @@ def _known(found: dict[str, npt.NDArray[Any]]) -> Known:
         none = np.empty(0)
         return Known(none.astype(object), none.astype(object), none, none)
     return Known(found["device"], found["kind"], found["time"], found["value"])
+
+
+def _rows(found: dict[str, npt.NDArray[Any]]) -> list[dict[str, Any]]:
+    return [dict(zip(found, row, strict=True)) for row in zip(*(v.tolist() for v in found.values()), strict=True)]
+
+
+def _codes(words: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
+    used, place = np.unique(np.asarray(words, dtype=str), return_inverse=True)
+    return np.array([CODES[str(w)] for w in used], dtype=np.uint8)[place]
 
 
 def _days(begin: float, end: float) -> list[str]:
@@ -121,18 +297,3 @@ def _days(begin: float, end: float) -> list[str]:
 
 def _micro(seconds: float) -> int:
     return round(seconds * 1e6)
-
-
-def thinned(time: Floats, value: Floats, begin: float, end: float, points: int) -> dict[str, list[float]]:
-    """At most `points` buckets of equal length: their middle, mean, least and greatest value. Empty buckets are left out."""
-    if len(time) <= points:
-        return {"time": time.tolist(), "value": value.tolist(), "low": value.tolist(), "high": value.tolist()}
-    bucket = np.minimum(((time - begin) / max(end - begin, 1e-9) * points).astype(np.int64), points - 1)
-    starts = np.flatnonzero(np.diff(bucket, prepend=-1))
-    number = np.diff(np.append(starts, len(time)))
-    return {
-        "time": (np.add.reduceat(time, starts) / number).tolist(),
-        "value": (np.add.reduceat(value, starts) / number).tolist(),
-        "low": np.minimum.reduceat(value, starts).tolist(),
-        "high": np.maximum.reduceat(value, starts).tolist(),
-    }

@@ -3,7 +3,8 @@
     committed.json            the place in the log up to which everything is here
     readings/2026-11-21/recent/*.parquet      as they came, one file a commit
     readings/2026-11-21/river_stage/*.parquet sorted by device and time, after compaction
-    rejected/2026-11-21/*.parquet      what was not believed, with reason and raw value
+    rejected/2026-11-21/*.parquet      what was no reading of ours, with reason and raw value
+    notices/*.json                     what people said about devices and readings
 
 A file is named by the places in the log that it covers. Commit: write all files under another name, sync, rename, then
 replace `committed.json`; what is newer than that when a twin starts is removed, and read from the log again.
@@ -16,7 +17,6 @@ from __future__ import annotations
 import datetime as dt
 import json
 import math
-import os
 import threading
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -30,12 +30,16 @@ import pyarrow.parquet as pq
 
 from citytwin.columns import DeviceKind
 from citytwin.errors import OutsideError
+from citytwin.io.stores.checkpoints import Checkpoints
+from citytwin.io.stores.files import sync, words_of, write_note, write_partial
+from citytwin.io.stores.notices import NoticeStore
 from citytwin.state import Arrivals, Quality
 
 DAY = 86400.0
 MOST_RECENT = 40  # recent files of one day before they are sorted into kinds
 MOST_SORTED = 12  # sorted files of one day, kind and size class before they are made one
 SIZE_CLASS = 8  # files are merged with others at most so many times their size: each row is rewritten a few times, not hundreds
+MOST_BYTES = 24 << 20  # of files that are made one (2 to 3 million readings), so that it fits into little memory
 
 WORD = pa.dictionary(pa.int32(), pa.string())
 MOMENT = pa.timestamp("us")  # UTC; without a zone, since DuckDB and pandas need nothing more to read that
@@ -58,6 +62,8 @@ class ReadingStore:
     def __init__(self, folder: Path, keys: Sequence[str], kinds: Sequence[DeviceKind], kind: npt.NDArray[np.int32]) -> None:
         self.readings = folder / "readings"
         self.rejected = folder / "rejected"
+        self.notices = NoticeStore(folder / "notices")
+        self.checkpoints = Checkpoints(folder / "checkpoints")
         self._note = folder / "committed.json"
         self._keys = pa.array(keys, pa.string())
         self._kind_names = pa.array([k.name for k in kinds] or [""], pa.string())
@@ -65,13 +71,16 @@ class ReadingStore:
         self._qualities = pa.array([q.word for q in Quality], pa.string())
         for each in (self.readings, self.rejected):
             each.mkdir(parents=True, exist_ok=True)
-        self._moving = threading.Lock()  # held while files change names, and while they are listed
+        self.moving = threading.Lock()  # held while files change names, and while they are listed
+        self._touched = {p.name for p in self.readings.iterdir()}  # days with something new since the last compaction
         self.committed = self._recover()
+        self.notices.recover(self.committed)
+        self.checkpoints.recover(self.committed)
 
     def files(self, days: Iterable[str], kinds: Sequence[str] | None) -> list[Path]:
         """The files that may hold readings of `days`, of some `kinds` or of all."""
         found: list[Path] = []
-        with self._moving:
+        with self.moving:
             for day in days:
                 for folder in ("recent", *(kinds if kinds is not None else ("*",))):
                     found += (self.readings / day).glob(f"{folder}/[0-9]*.parquet")
@@ -79,8 +88,17 @@ class ReadingStore:
 
     def files_since(self, sequence: int) -> list[Path]:
         """The files that may hold readings that came after place `sequence` of the log."""
-        with self._moving:
+        with self.moving:
             return sorted(f for f in self.readings.glob("*/*/[0-9]*.parquet") if _places(f)[1] > sequence)
+
+    def kind_of(self, device: str) -> str:
+        """The kind of a device; empty where there is no such device."""
+        row = pc.index(self._keys, device).as_py()
+        return str(self._kind_names[int(self._kind[row])]) if row >= 0 else ""
+
+    def days(self) -> list[str]:
+        """The days of which there are readings, oldest first."""
+        return sorted(p.name for p in self.readings.iterdir() if p.is_dir())
 
     def rejected_since(self, sequence: int) -> list[Path]:
         """The files that may hold rejected readings that came after place `sequence` of the log."""
@@ -96,23 +114,32 @@ class ReadingStore:
         name = f"{self.committed + 1}-{last}.parquet"
         written: list[tuple[Path, Path]] = []
         try:
-            believed = batch.believed
-            for day, table in self._days(self._table(batch, np.flatnonzero(believed))):
-                written.append(_write_partial(table, self.readings / day / "recent" / name))
-            for day, table in self._days(self._rejected_table(batch, np.flatnonzero(~believed)), "arrived"):
-                written.append(_write_partial(table, self.rejected / day / name))
-            with self._moving:
+            kept = batch.kept & (batch.row >= 0)
+            for day, table in self._days(self._table(batch, np.flatnonzero(kept))):
+                written.append(write_partial(table, self.readings / day / "recent" / name))
+                self._touched.add(day)
+            for day, table in self._days(self._rejected_table(batch, np.flatnonzero(~kept)), "arrived"):
+                written.append(write_partial(table, self.rejected / day / name))
+            self.notices.write(name, batch.notices)
+            believed = np.flatnonzero(batch.believed & (batch.row >= 0))
+            late = believed[self.checkpoints.concerned(batch.time[believed])]
+            self.checkpoints.behind(name, self._table(batch, late))
+            with self.moving:
                 for partial, final in written:
                     partial.replace(final)
             for folder in {final.parent for _, final in written}:
-                _sync(folder)
-            _write_note(self._note, {"sequence": last})
+                sync(folder)
+            write_note(self._note, {"sequence": last})
         except (OSError, pa.ArrowException) as error:
             for partial, final in written:
                 partial.unlink(missing_ok=True)
                 final.unlink(missing_ok=True)
-            raise OutsideError(f"cannot write the history: {_words(error)}", str(self.readings)) from error
+            self.notices.undo(name)
+            self.checkpoints.undo(name)
+            raise OutsideError(f"cannot write the history: {words_of(error)}", str(self.readings)) from error
         self.committed = last
+        for judgement in self.notices.take(batch.notices):
+            self.checkpoints.forget(judgement.begin, judgement.end)
 
     def _table(self, batch: Arrivals, chosen: npt.NDArray[np.int64]) -> pa.Table:
         row = batch.row[chosen]
@@ -171,17 +198,44 @@ class ReadingStore:
     def compact(self, most_recent: int = MOST_RECENT, most_sorted: int = MOST_SORTED) -> int:
         """Sort recent files into kinds and join small sorted files, where there are more than so many; files replaced."""
         replaced = 0
-        for day in sorted(p for p in self.readings.iterdir() if p.is_dir()):
-            recent = sorted((day / "recent").glob("*.parquet"), key=_places)
+        for name in sorted(self._touched):
+            day = self.readings / name
+            recent = sorted((day / "recent").glob("[0-9]*.parquet"), key=_places)
             if len(recent) > most_recent:
-                self._replace(day, recent)
-                replaced += len(recent)
+                replaced += self._replace_all(day, _by_bytes(recent))
+            elif not recent:
+                self._touched.discard(name)
             for kind in sorted(p for p in day.iterdir() if p.is_dir() and p.name != "recent"):
-                for files in _by_size(sorted(kind.glob("*.parquet"), key=_places)):
+                for files in _by_size(sorted(kind.glob("[0-9]*.parquet"), key=_places)):
                     if len(files) > max(most_sorted, 1):
-                        self._replace(day, files)
-                        replaced += len(files)
+                        replaced += self._replace_all(day, _by_bytes(files))
         return replaced
+
+    def _replace_all(self, day: Path, groups: list[list[Path]]) -> int:
+        for files in groups:
+            self._replace(day, files)
+        return sum(map(len, groups))
+
+    def drop(self, kind: str, before: str) -> int:
+        """Remove the readings of one kind of all days before `before` (as 2026-11-21), whole partitions; days touched."""
+        touched = 0
+        for day in self.days():
+            if day >= before:
+                break
+            if any((self.readings / day / "recent").glob("[0-9]*.parquet")):
+                for files in _by_bytes(sorted((self.readings / day / "recent").glob("[0-9]*.parquet"), key=_places)):
+                    self._replace(self.readings / day, files)
+            gone = self.readings / day / kind
+            if gone.exists():
+                touched += 1
+                with self.moving:
+                    for path in gone.iterdir():
+                        path.unlink()
+                    gone.rmdir()
+                    for empty in (self.readings / day / "recent", self.readings / day):
+                        if empty.exists() and not any(empty.iterdir()):
+                            empty.rmdir()
+        return touched
 
     def _replace(self, day: Path, files: list[Path]) -> None:
         """Replace `files` of one day by one sorted file a kind."""
@@ -198,16 +252,16 @@ class ReadingStore:
                     pa.table({"device": device, "time": chosen["time"]}),
                     sort_keys=[("device", "ascending"), ("time", "ascending")],
                 )
-                written.append(_write_partial(chosen.take(order), day / kind / name))
+                written.append(write_partial(chosen.take(order), day / kind / name))
             add = [[str(p.relative_to(day)), str(f.relative_to(day))] for p, f in written]
             final = {f for _, f in written}
             remove = [str(f.relative_to(day)) for f in files if f not in final]
-            _write_note(day / "_compaction.json", {"add": add, "remove": remove})
+            write_note(day / "_compaction.json", {"add": add, "remove": remove})
         except (OSError, pa.ArrowException) as error:
             for partial, _ in written:
                 partial.unlink(missing_ok=True)
-            raise OutsideError(f"cannot compact the history: {_words(error)}", str(day)) from error
-        with self._moving:
+            raise OutsideError(f"cannot compact the history: {words_of(error)}", str(day)) from error
+        with self.moving:
             _carry_out(day / "_compaction.json")
 
 
@@ -221,41 +275,8 @@ def _carry_out(note: Path) -> None:
     for name in said["remove"]:
         (day / name).unlink(missing_ok=True)
     for folder in {day, *((day / f).parent for _, f in said["add"])}:
-        _sync(folder)
+        sync(folder)
     note.unlink()
-
-
-def _write_partial(table: pa.Table, path: Path) -> tuple[Path, Path]:
-    """Write and sync `table` under another name beside `path`; both names."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        with partial.open("wb") as out:
-            pq.write_table(table, out, compression="zstd", compression_level=1, write_statistics=True, row_group_size=1 << 17)
-            out.flush()
-            os.fsync(out.fileno())
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
-    return partial, path
-
-
-def _write_note(path: Path, said: dict[str, Any]) -> None:
-    partial = path.with_name(f".{path.name}.partial")
-    with partial.open("w", encoding="utf-8") as out:
-        json.dump(said, out)
-        out.flush()
-        os.fsync(out.fileno())
-    partial.replace(path)
-    _sync(path.parent)
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _places(path: Path) -> tuple[int, int]:
@@ -264,11 +285,27 @@ def _places(path: Path) -> tuple[int, int]:
     return int(first), int(last)
 
 
+def _by_bytes(files: list[Path]) -> list[list[Path]]:
+    """The files in groups, in order, of at most `MOST_BYTES` each."""
+    groups: list[list[Path]] = [[]]
+    bytes_ = 0
+    for path in files:
+        size = path.stat().st_size
+        if groups[-1] and bytes_ + size > MOST_BYTES:
+            groups.append([])
+            bytes_ = 0
+        groups[-1].append(path)
+        bytes_ += size
+    return groups
+
+
 def _by_size(files: list[Path]) -> list[list[Path]]:
     """The files, by size class."""
     classes: dict[int, list[Path]] = {}
     for path in files:
-        classes.setdefault(int(math.log(max(path.stat().st_size, 1 << 16), SIZE_CLASS)), []).append(path)
+        size = path.stat().st_size
+        if size < MOST_BYTES // 2:
+            classes.setdefault(int(math.log(max(size, 1 << 16), SIZE_CLASS)), []).append(path)
     return list(classes.values())
 
 
@@ -284,7 +321,3 @@ def _words_of(words: pa.Array, index: npt.NDArray[Any]) -> pa.Array:
 
 def _moments(seconds: npt.NDArray[np.float64]) -> pa.Array:
     return pa.array(np.round(seconds * 1e6).astype(np.int64)).cast(MOMENT)
-
-
-def _words(error: BaseException) -> str:
-    return "the disk is full" if getattr(error, "errno", None) == 28 else str(error).splitlines()[0]
