@@ -193,7 +193,8 @@ def laquila(realisations: int = 500) -> Iterator[Row]:
         laquila_fragility(folder / "fragility.xml")
         laquila_stations(folder / "stations.csv")
         said = {
-            "rupture": str(LAQUILA / "rupture.json"), "fragility": "fragility.xml", "realisations": realisations, "models": {"BSSA14": 1.0}, "correlation": "JB2009", "networks": False,
+            "rupture": str(LAQUILA / "rupture.json"), "fragility": "fragility.xml", "realisations": realisations,
+            "models": {"BSSA14": 1.0}, "correlation": "JB2009", "networks": False,
         }  # fmt: skip
         context = {"folder": folder}
         with_stations = EarthquakeParameters.model_validate(said | {"stations": "stations.csv"}, context=context)
