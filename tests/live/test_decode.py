@@ -183,6 +183,17 @@ def test_an_arrow_batch_is_read_with_its_units_and_its_unknown_devices(decoder):
     assert found.raw[1][0] == "nobody"
 
 
+def test_batches_between_other_packets_are_read_in_their_order(decoder):
+    (stream,) = write_arrow(["gauge-1"], [1794999999.0], [4.0])
+    lines = b'{"device":"gauge-1","value":2}\n{"device":"gauge-1","value":3}'
+    plain = b"city/river_stage/gauge-1"
+    sent_here = [(plain, b"1"), (b"readings/lines", lines), (b"readings/arrow", stream), (plain, b"5"), (b"readings/x", b"6")]
+    found = decoder.decode(packets(*sent_here))
+    assert found.value[:5].tolist() == [1, 2, 3, 4, 5]
+    assert found.part.tolist() == list(range(6))
+    assert Quality(found.quality[5]) == Quality.UNKNOWN_DEVICE
+
+
 def test_a_message_that_is_no_arrow_stream_is_counted(decoder):
     found = decoder.decode(Messages([b"readings.arrow"], [b"nonsense"], [3], [NOW]))
     assert found.quality.tolist() == [Quality.UNREADABLE]

@@ -47,6 +47,7 @@ from citytwin.twin.view import Sources
 from citytwin.twin.writer import Writer
 
 DRAIN_SECONDS = 30.0
+PUSH_SECONDS = 0.5  # pages are told of changes so often: merged, and still seen within a second
 
 
 class Twin:
@@ -190,7 +191,7 @@ class Twin:
         self._reader.age()
         return self.devices.value.copy(), self.devices.status.copy(), self.devices.time.copy()
 
-    async def changes(self, every: float = 1.0) -> AsyncIterator[npt.NDArray[np.int64]]:
+    async def changes(self, every: float = PUSH_SECONDS) -> AsyncIterator[npt.NDArray[np.int64]]:
         """Rows of devices whose value or status changed, merged: at most one array in `every` seconds, never a queue."""
         seen = self.devices.batches
         while not self._stopping:

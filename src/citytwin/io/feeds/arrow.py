@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from citytwin.errors import InputError
+from citytwin.io.feeds.scan import Words, places_of
 
 MOST_ROWS = 200_000  # of one message of the log
 HINT = "columns device (text), time (timestamp or s since 1970) and value (number); unit (text) may follow"
@@ -20,13 +21,13 @@ HINT = "columns device (text), time (timestamp or s since 1970) and value (numbe
 
 @dataclass
 class Columns:
-    """n readings: `keys`, all devices named, and for each reading its `device` (index into `keys`, -1: none), time, value.
+    """n readings: `device` (row, -1: unknown), `name` gives the device of reading i as sent, time (NaN: none said), value.
 
     `units`: all units named; `unit`: index into them, -1 for none.
     """
 
-    keys: list[str]
-    device: npt.NDArray[np.int64]
+    device: npt.NDArray[np.int32]
+    name: Callable[[int], str]
     time: npt.NDArray[np.float64]
     value: npt.NDArray[np.float64]
     units: list[str]
@@ -36,28 +37,48 @@ class Columns:
         return len(self.value)
 
 
-def read_arrow(stream: bytes) -> Columns:
-    """The readings of an Arrow IPC stream. Raises InputError."""
+def read_arrow(stream: bytes, names: Words) -> Columns:
+    """The readings of an Arrow IPC stream, devices looked up in `names`. Raises InputError."""
     try:
         with pa.ipc.open_stream(io.BytesIO(stream)) as reader:
             table = reader.read_all()
         table.validate(full=True)
-        return _columns(table)
+        return _columns(table, names)
     except (pa.ArrowException, OSError, ValueError, KeyError, TypeError) as error:
         words = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(f"this Arrow stream cannot be read: {words}", "readings", HINT) from error
 
 
-def _columns(table: pa.Table) -> Columns:
+def _columns(table: pa.Table, names: Words) -> Columns:
     missing = [n for n in ("device", "value") if n not in table.column_names]
     if missing:
         raise InputError(f"this Arrow stream has no column {missing[0]}", "readings", HINT)
-    keys, device = _coded(table["device"])
+    device = table["device"]
+    rows = [_rows(chunk, names) for chunk in device.chunks]
+    row = np.concatenate(rows) if rows else np.empty(0, np.int32)
     n = len(table)
     units, unit = _coded(table["unit"]) if "unit" in table.column_names else ([], np.full(n, -1, dtype=np.int64))
     time = _seconds(table["time"]) if "time" in table.column_names else np.full(n, np.nan)
     value = table["value"].cast(pa.float64()).fill_null(np.nan).to_numpy()
-    return Columns(keys, device, time, value, units, unit)
+    return Columns(row, lambda i: str(device[i].as_py() or ""), time, value, units, unit)
+
+
+def _rows(keys: pa.Array, names: Words) -> npt.NDArray[np.int32]:
+    """Row of each device key, -1 where there is none."""
+    if pa.types.is_dictionary(keys.type):
+        known = np.append(_rows(keys.dictionary, names), np.int32(-1))
+        found: npt.NDArray[np.int32] = known[keys.indices.cast(pa.int64()).fill_null(-1).to_numpy(zero_copy_only=False)]
+        return found
+    keys = keys.cast(pa.large_string())
+    place = np.empty(len(keys), np.int32)
+    if len(keys):
+        _, offsets, data = keys.buffers()
+        begin = np.frombuffer(offsets, np.int64, len(keys) + 1, 8 * keys.offset)
+        arena = np.frombuffer(data, np.uint8) if data is not None and data.size else np.empty(0, np.uint8)
+        places_of(arena, begin, *names, place)
+        if keys.null_count:
+            place[keys.is_null().to_numpy(zero_copy_only=False)] = -1
+    return place
 
 
 def _coded(column: pa.ChunkedArray) -> tuple[list[str], npt.NDArray[np.int64]]:

@@ -81,7 +81,7 @@ class Decoder:
 
     def look_arrow(self, stream: bytes) -> dict[str, int]:
         """The same of an Arrow stream. Raises InputError where it is none."""
-        return _counted(self._from_columns(read_arrow(stream), 0, 0))
+        return _counted(self._from_columns(read_arrow(stream, self.spoken.names), 0, 0))
 
     # -- the forms ----------------------------------------------------------------------------------------------------
 
@@ -90,15 +90,25 @@ class Decoder:
         data = np.frombuffer(payload, dtype=np.uint8)
         n = count_packets(data)
         row, again, place = np.empty(n, np.int32), np.empty(n, np.bool_), np.empty((n, 4), np.int64)
-        topics = self.spoken.topics
-        split_packets(data, *topics, row, again, place)
+        split_packets(data, *self.spoken.topics, row, again, place)
+        whole = np.flatnonzero(row >= len(self.spoken.keys)).tolist()  # packets that are batches themselves
+        found, begin = [], 0
+        for i in [*whole, n]:
+            if begin < i:
+                found.append(self._some_packets(payload, data, row[begin:i], place[begin:i]))
+            if i < n:
+                way = self._lines if row[i] == len(self.spoken.keys) else self._arrow
+                found.append(way(payload[place[i, 2] : place[i, 3]], sequence, stamp))
+            begin = i + 1
+        batch = found[0] if len(found) == 1 else Arrivals.joined(found) if found else Arrivals.empty()
+        return _in_the_log(batch, sequence, stamp, np.arange(len(batch), dtype=np.int32))
 
+    def _some_packets(self, payload: bytes, data: Bytes, row: npt.NDArray[np.int32], place: Index) -> Arrivals:
         def one(i: int) -> list[Said]:
             a, b, c, d = place[i].tolist()
             return self.spoken.message(payload[a:b], payload[c:d])
 
-        batch, _ = self._together(data, place[:, 2], place[:, 3], row, None, one)
-        return _in_the_log(batch, sequence, stamp, np.arange(len(batch), dtype=np.int32))
+        return self._together(data, place[:, 2], place[:, 3], row, None, one)[0]
 
     def _lines(self, payload: bytes, sequence: int, stamp: int) -> Arrivals:
         """JSON lines."""
@@ -134,21 +144,18 @@ class Decoder:
     def _arrow(self, payload: bytes, sequence: int, stamp: int) -> Arrivals:
         """An Arrow stream."""
         try:
-            columns = read_arrow(payload)
+            columns = read_arrow(payload, self.spoken.names)
         except InputError:
             batch = _arrivals([Said(-1, np.nan, np.nan, Quality.UNREADABLE, ARROW, payload[:MOST_RAW])])
             return _in_the_log(batch, sequence, stamp, np.zeros(1, dtype=np.int32))
         return self._from_columns(columns, sequence, stamp)
 
     def _from_columns(self, columns: Columns, sequence: int, stamp: int) -> Arrivals:
-        names = self.spoken.names
-        rows = np.array([*(find(names, k.encode("utf-8", "replace")) for k in columns.keys), -1], dtype=np.int32)
         n = len(columns)
-        batch = _plain(rows[columns.device], np.array(columns.time), np.array(columns.value))
+        batch = _plain(columns.device, np.array(columns.time), np.array(columns.value))
         batch.quality[batch.row < 0] = Quality.UNKNOWN_DEVICE
         for i in np.flatnonzero(batch.row < 0).tolist():
-            name = columns.keys[columns.device[i]] if columns.device[i] >= 0 else ""
-            batch.raw[i] = (name, repr(float(batch.value[i])).encode())
+            batch.raw[i] = (columns.name(i), repr(float(batch.value[i])).encode())
         known = batch.row >= 0
         batch.quality[known & (batch.time < EARLIEST)] = Quality.UNREADABLE
         batch.quality[known & (batch.time > LATEST)] = Quality.FUTURE

@@ -92,6 +92,13 @@ def place_of(data: Bytes, begin: int, end: int, arena: Bytes, start: Any, slot: 
 
 
 @kernel
+def places_of(data: Bytes, offset: Any, arena: Bytes, start: Any, slot: Any, place: Any) -> None:
+    """Place of each of n words, word i from `offset[i]` to `offset[i + 1]`, or -1."""
+    for i in range(len(place)):
+        place[i] = place_of(data, offset[i], offset[i + 1], arena, start, slot)
+
+
+@kernel
 def _fill(arena: Bytes, start: Any, slot: Any) -> None:
     mask = len(slot) - 1
     for i in range(len(start) - 1):

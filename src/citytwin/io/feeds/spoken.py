@@ -18,6 +18,7 @@ from citytwin.columns import DeviceKind
 from citytwin.errors import InputError
 from citytwin.io.feeds.mapping import Mappings, Spoken
 from citytwin.io.feeds.scan import EARLIEST, LATEST, find, words_of
+from citytwin.io.feeds.subjects import BATCHES
 from citytwin.state import Quality
 
 MOST_RAW = 1000  # bytes kept of a payload that was not understood
@@ -63,7 +64,8 @@ class Listener:
         self.keys = keys
         self.kinds = kinds
         self.kind = kind
-        self.topics = words_of([f"city/{kinds[k].name}/{key}".encode() for k, key in zip(kind, keys, strict=True)])
+        topics = [f"city/{kinds[k].name}/{key}".encode() for k, key in zip(kind, keys, strict=True)]
+        self.topics = words_of([*topics, *BATCHES])  # batches come behind the devices
         self.names = words_of([key.encode() for key in keys])
         self._mappings = mappings or Mappings()
         self._one = msgspec.json.Decoder(Payload | float | list[Payload])

@@ -24,7 +24,7 @@ from citytwin.io.feeds.door.upstream import Upstream
 if TYPE_CHECKING:
     from citytwin.io.feeds.door.door import Door
 
-READING = b"city/"
+READING = (b"city/", b"readings/")
 ACK = {0: b"", 2: b"\x40\x02", 4: b"\x50\x02"}  # QoS bits of a PUBLISH -> how its PUBACK or PUBREC begins
 
 
