@@ -2,10 +2,10 @@
 
 import { colour, type Rgb } from './ramps';
 
-/** Colours of status 0 unknown, 1 online, 2 late, 3 silent, 4 faulty; each has its own shape too. */
+/** Colours of status 0 unknown, 1 online, 2 late, 3 silent, 4 faulty, 5 maintenance; each has its own shape too. */
 export const STATUS_COLOURS: { dark: Rgb[]; light: Rgb[] } = {
-  dark: [[111, 125, 138], [79, 195, 214], [240, 196, 83], [164, 176, 188], [255, 122, 89]],
-  light: [[134, 145, 155], [0, 119, 148], [184, 119, 0], [92, 104, 115], [200, 55, 20]],
+  dark: [[111, 125, 138], [79, 195, 214], [240, 196, 83], [164, 176, 188], [255, 122, 89], [185, 162, 242]],
+  light: [[134, 145, 155], [0, 119, 148], [184, 119, 0], [92, 104, 115], [200, 55, 20], [94, 60, 153]],
 };
 
 export interface Devices {

@@ -20,7 +20,7 @@ void main() {
   if (colour.a < 0.01) gl_Position = vec4(2.0, 2.0, 2.0, 1.0);
 }`;
 
-// form: 0 unknown (dot), 1 online (disc), 2 late (triangle), 3 silent (ring), 4 faulty (diamond)
+// form: 0 unknown (dot), 1 online (disc), 2 late (triangle), 3 silent (ring), 4 faulty (diamond), 5 maintenance (square)
 const FRAGMENT = `#version 300 es
 precision mediump float;
 in vec4 tint;
@@ -32,7 +32,8 @@ out vec4 result;
 void main() {
   vec2 p = gl_PointCoord * 2.0 - 1.0;
   float d = length(p);
-  if (form > 3.5) d = abs(p.x) + abs(p.y);
+  if (form > 4.5) d = max(abs(p.x), abs(p.y)) * 1.2;
+  else if (form > 3.5) d = abs(p.x) + abs(p.y);
   else if (form > 1.5 && form < 2.5) d = max(abs(p.x) * 1.05 - p.y * 0.55, p.y) * 1.2 + 0.05;
   float soft = 2.0 * pixel;
   float inside = 1.0 - smoothstep(1.0 - soft, 1.0, d);

@@ -6,7 +6,7 @@ import type { Command, DeviceList } from '../api/types';
 import type { Delta, Snapshot } from '../lib/frames';
 import { Grid } from '../lib/grid';
 
-export const STATUSES = ['unknown', 'online', 'late', 'silent', 'faulty'] as const;
+export const STATUSES = ['unknown', 'online', 'late', 'silent', 'faulty', 'maintenance'] as const;
 const WORLD = 2 ** 32;
 
 export interface Shown {
