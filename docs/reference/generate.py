@@ -56,6 +56,7 @@ def simulators_page() -> str:
             + (" Runs in every scenario whose state has what it reads." if spec.always else ""),
             f"Reads: {', '.join(f'`{r}`' for r in spec.reads) or 'nothing'}."
             + (f" Heeds, where written: {', '.join(f'`{r}`' for r in spec.heeds)}." if spec.heeds else "")
+            + (f" Recalls from the step before: {', '.join(f'`{r}`' for r in spec.recalls)}." if spec.recalls else "")
             + f" Writes: {', '.join(f'`{c.name}`' for c in spec.writes)}.",
             f"Limits: {spec.limits}",
             f"Source: {spec.source}",

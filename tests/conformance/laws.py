@@ -63,7 +63,7 @@ def wet_state(city: City, kind: type[Simulator], depth: float = 1.6) -> Watched:
     state = Watched(city)
     columns_with(state.columns)
     rng = np.random.default_rng(5)
-    for name in (*kind.spec.reads, *kind.spec.heeds, *(c.name for c in kind.spec.writes if c.table == "cell")):
+    for name in (*kind.spec.reads, *kind.spec.heeds, *kind.spec.recalls, *(c.name for c in kind.spec.writes if c.table == "cell")):
         column = state.columns[name]
         if column.table not in city and column.table != "cell":
             continue
@@ -97,7 +97,8 @@ def declaration_is_whole(kind: type[Simulator], known: Columns) -> None:
     assert spec.limits.rstrip().endswith(".")
     assert {*spec.needs, *spec.optional} <= KNOWN_TABLES
     assert not set(spec.needs) & set(spec.optional)
-    assert all(name in known for name in (*spec.reads, *spec.heeds)), [n for n in (*spec.reads, *spec.heeds) if n not in known]
+    used = (*spec.reads, *spec.heeds, *spec.recalls)
+    assert all(name in known for name in used), [n for n in used if n not in known]
     for column in spec.writes:
         assert column.table in {*spec.needs, *spec.optional}, f"{column.name} is on {column.table}, neither needed nor optional"
     if spec.always:
@@ -108,7 +109,7 @@ def it_touches_what_it_declares(kind: type[Simulator]) -> None:
     """Over all cities: nothing undeclared is read or written, and everything declared is."""
     read, wrote, there = set(), set(), set()
     own = {c.name for c in kind.spec.writes}
-    heard = {*kind.spec.reads, *kind.spec.heeds}
+    heard = {*kind.spec.reads, *kind.spec.heeds, *kind.spec.recalls}
     for city in cities().values():
         state = wet_state(city, kind)
         run(kind, city, state).summary(state)

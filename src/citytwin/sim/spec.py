@@ -80,12 +80,15 @@ class Spec:
     """Runs in every scenario without being named, if what it reads is written (exposure, loss, access)."""
     heeds: tuple[str, ...] = ()
     """Columns that it uses where something writes them. One that reads no other runs on its own when any of them is written."""
+    recalls: tuple[str, ...] = ()
+    """Columns of simulators that come after it, which it uses as they were at the end of the step before, where written."""
 
     def describe(self) -> dict[str, Any]:
         """The declaration as plain JSON values, with the JSON Schema of its parameters and interventions."""
         return {
             "name": self.name, "room": self.room, "title": self.title, "grade": str(self.grade), "source": self.source,
             "limits": self.limits, "reads": list(self.reads), "heeds": list(self.heeds),
+            "recalls": list(self.recalls),
             "writes": [c.describe() for c in self.writes],
             "needs": list(self.needs), "optional": list(self.optional), "always": self.always,
             "params": self.params.model_json_schema(),

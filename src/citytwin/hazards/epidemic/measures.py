@@ -12,7 +12,7 @@ from citytwin.errors import InputError, nearest
 from citytwin.hazards.epidemic import kernel
 from citytwin.hazards.epidemic.arrays import CLASS, COMMUNITY, HOUSEHOLD, TEAM, TRANSIT, Policy
 from citytwin.hazards.epidemic.contacts import PLACES
-from citytwin.hazards.epidemic.disease import DAY
+from citytwin.hazards.epidemic.disease import DAY, Disease
 from citytwin.hazards.epidemic.outbreak import Imported, Outbreak
 from citytwin.hazards.epidemic.parameters import (
     BorderSeeding,
@@ -135,12 +135,17 @@ def zone_rows(city: City, keys: list[str], zones: int, where: str) -> Rows:
 class Measures:
     """All measures of a run; `begin_day` before contacts, `end_day` after, each day."""
 
-    def __init__(self, city: City, people: People, outbreak: Outbreak, planned: tuple[Planned, ...], weekday: int) -> None:
-        self.people, self.outbreak, self.weekday = people, outbreak, weekday
+    def __init__(
+        self, city: City, people: People, outbreak: Outbreak, planned: tuple[Planned, ...], weekday: int,
+        disease: Disease,
+    ) -> None:  # fmt: skip
+        self.people, self.outbreak, self.weekday, self.variants = people, outbreak, weekday, list(disease.variants)
         self.running = [Running(p, city, people.zones, n) for n, p in enumerate(planned)]
         for each in self.running:
             if isinstance(each.said, Vaccination):
-                each.campaign = Campaign(city, people, outbreak, each.said, each.number)
+                each.campaign = Campaign(city, people, outbreak, each.said, each.number, disease)
+            if isinstance(each.said, BorderSeeding) and each.said.variant not in (None, *disease.variants):
+                raise InputError(f'no variant "{each.said.variant}"', each.name, nearest(str(each.said.variant), disease.variants))
         self.lost = Lost()
         town = people.town
         self.group_size = np.diff(town.group_start)
@@ -240,10 +245,7 @@ class Measures:
     def _arrivals(self, each: Running, said: BorderSeeding) -> Imported:
         people = self.people.of_zone * each.zones
         rate = np.where(people > 0, said.people_a_day / max(people.sum(), 1), 0.0)
-        variants = list(self.variants)
-        return Imported(rate, variant=0 if said.variant is None else 1 + variants.index(said.variant))
-
-    variants: tuple[str, ...] = ()
+        return Imported(rate, variant=0 if said.variant is None else 1 + self.variants.index(said.variant))
 
     def _trace(self, day: int, each: Running, said: Tracing, onsets: Rows) -> None:
         """Tests whose results come later, isolation of found cases, calls to those around them."""

@@ -9,7 +9,7 @@ import shapely
 from citytwin.city import City
 from citytwin.errors import InputError, nearest
 from citytwin.hazards.epidemic.arrays import CARE_HOME, CLASS, TEAM
-from citytwin.hazards.epidemic.disease import BAND, DAY
+from citytwin.hazards.epidemic.disease import BAND, DAY, Disease
 from citytwin.hazards.epidemic.outbreak import Outbreak
 from citytwin.hazards.epidemic.parameters import WEEK, Vaccination
 from citytwin.hazards.epidemic.people import People
@@ -23,7 +23,9 @@ JOBS = {"care_home": CARE_HOME, "class": CLASS, "team": TEAM}
 class Campaign:
     """Queues of those who want a dose, one for each site (one in all without sites), in the order of the scenario."""
 
-    def __init__(self, city: City, people: People, outbreak: Outbreak, said: Vaccination, number: int) -> None:
+    def __init__(
+        self, city: City, people: People, outbreak: Outbreak, said: Vaccination, number: int, disease: Disease
+    ) -> None:  # fmt: skip
         self.said, self.outbreak = said, outbreak
         rng = np.random.Generator(np.random.PCG64([int(outbreak.seed) & (2**63 - 1), 977, number]))
         willing = rng.uniform(size=len(people)) >= 1 - (1 - said.hesitancy) * said.compliance
@@ -33,9 +35,11 @@ class Campaign:
         site = _sites(city, people, said)
         self.queue = [wanted[site[people.zone[wanted]] == s] for s in range(max(len(said.sites), 1))]
         self.second: dict[int, list[Rows]] = {}
-        self.doses = min(said.doses, max(outbreak.law.vaccine.shape[0] - 1, 0))
-        if not self.doses:
-            raise InputError("this disease has no vaccine", "vaccination", "declare one in its file")
+        if disease.vaccine is None:
+            raise InputError(f"{disease.name} has no vaccine", "vaccination", "declare one in its file")
+        self.doses = min(said.doses, outbreak.law.vaccine.shape[0] - 1)
+        self.interval = disease.vaccine.interval
+        self.site_of = np.zeros(len(people), np.uint16)
         self.left = np.zeros(len(self.queue))
 
     def give(self, day: int, weekday: int, zones: Marks) -> int:
@@ -59,7 +63,7 @@ class Campaign:
         health, law = self.outbreak.health, self.outbreak.law
         back = [p for due in sorted(self.second) if due <= day for p in self.second[due] if len(p)]
         due = np.concatenate(back) if back else np.zeros(0, np.int64)
-        here = due[_site_of(due, self) == site] if len(due) else due
+        here = due[self.site_of[due] == site] if len(due) else due
         able = law.activity[health.state[here]] > 0
         here = here[able][:many]
         health.dose[here] += 1
@@ -76,13 +80,6 @@ class Campaign:
         self._forget(here)
         return len(here) + len(ready)
 
-    @property
-    def site_of(self) -> npt.NDArray[np.uint16]:
-        """The site of each person's first dose."""
-        if not hasattr(self, "_site"):
-            self._site = np.zeros(len(self.outbreak.health.state), np.uint16)
-        return self._site
-
     def _book(self, day: int, persons: Rows) -> None:
         """Note when those with doses to come are due again."""
         more = persons[self.outbreak.health.dose[persons] < self.doses]
@@ -95,12 +92,6 @@ class Campaign:
             self.second[due] = [p for p in kept if len(p)]
             if not self.second[due]:
                 del self.second[due]
-
-    interval: float = 28 * DAY
-
-
-def _site_of(persons: Rows, campaign: Campaign) -> Rows:
-    return campaign.site_of[persons].astype(np.int64)
 
 
 def ranks(city: City, people: People, order: list[str]) -> Rows:
