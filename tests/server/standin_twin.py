@@ -15,11 +15,16 @@ import pandas as pd
 from shapely import LineString, Point, box
 
 from citytwin.city import City, Facts, Ground, Source, read_city, write_city
+from citytwin.io.stores.history import History
+from citytwin.io.stores.readings import ReadingStore
 from citytwin.io.stores.records import SqlJournal, open_records
 from citytwin.sim import columns_with
 from citytwin.state import State
+from citytwin.twin.alerts import Alerts
 from citytwin.twin.control import Control
 from citytwin.twin.devices import Devices
+from citytwin.twin.trial import tried
+from citytwin.twin.view import Sources
 
 CRS = "EPSG:32631"
 WEST, NORTH, CELL, WIDTH, HEIGHT = 378_000.0, 4_708_000.0, 10.0, 120, 80
@@ -104,6 +109,7 @@ class StandInTwin:
     mqtt_port = 0
 
     def __init__(self, folder: Path) -> None:
+        self.folder = folder
         self.city = read_city(folder)
         self.columns = columns_with(self.city.columns)
         self.state = State(self.city, self.columns, time.time())
@@ -113,6 +119,8 @@ class StandInTwin:
         self.devices = Devices(folder, self.city, self.columns)
         self.journal = SqlJournal(open_records(folder))
         self.control = Control(folder, self.city, self.columns, self.devices, lambda: self.state, self.journal)
+        sources = Sources(lambda: np.full(n, time.time()), lambda: self.status, dict)
+        self.alerts = Alerts(folder, self.city, self.columns, self.journal.records, self.journal, lambda: self.state, sources)
         self._changed: asyncio.Queue[np.ndarray[Any, Any]] = asyncio.Queue()
 
     def push(self, rows: list[int], values: list[float]) -> None:
@@ -137,6 +145,10 @@ class StandInTwin:
         state = self.state.fork()
         state.time = seconds
         return state
+
+    def try_rules(self, rules: Any, begin: float, end: float, every: float = 0.0) -> dict[str, Any]:
+        history = ReadingStore(self.folder / "live", self.devices.keys, self.devices.kinds, self.devices.kind)
+        return tried(self.city, self.columns, History(history), rules, begin, end, every)
 
     def quality(self) -> dict[str, Any]:
         return {"counts": dict(self.counts), "recent": []}

@@ -11,7 +11,25 @@ from typing import TYPE_CHECKING, Any
 from fastapi import FastAPI
 
 from citytwin import __version__
-from citytwin.server import basemap, city, control, errors, features, live, page, query, readings, runs, scenarios, tables, things
+from citytwin.server import (
+    alerts,
+    basemap,
+    city,
+    control,
+    errors,
+    features,
+    journal,
+    live,
+    page,
+    query,
+    readings,
+    rules,
+    runs,
+    scenarios,
+    tables,
+    things,
+)
+from citytwin.server.alertnews import AlertNews, follow_runs
 from citytwin.server.basemap import Basemap
 from citytwin.server.guard import Guard
 from citytwin.server.hub import Hub
@@ -83,7 +101,7 @@ def create_app(
         redoc_url=None, responses=PROBLEMS, redirect_slashes=False,
     )  # fmt: skip
     errors.install(app)
-    for each in (city, tables, control, things, query, features, readings, scenarios, runs):
+    for each in (city, alerts, rules, journal, tables, control, things, query, features, readings, scenarios, runs):
         app.include_router(each.router)
     app.router.routes += [*live.routes, *basemap.routes, *runs.routes, *page.routes()]
     app.add_middleware(Guard, listens=listens, names=tuple(names), origins=tuple(origins))
@@ -95,9 +113,11 @@ def _parts(twin: Twin, folder: Path, places: int) -> Served:
     known = Places(twin.city)
     jobs = Jobs(folder, places)
     hub = Hub(twin)
-    jobs.told = hub.tell
+    results = Results(twin.city, known, jobs.frames)
+    follow_runs(jobs, twin.alerts, results, hub)
+    news = AlertNews(twin.alerts, known, hub)
     twin.control.told.append(lambda c: hub.tell(f"command {c.id}", {"type": "command", **c.describe()}))
-    return Served(twin, known, hub, jobs, Results(twin.city, known, jobs.frames), Basemap(twin.city, folder))
+    return Served(twin, known, hub, jobs, results, Basemap(twin.city, folder), news)
 
 
 def _describe_errors(app: FastAPI) -> None:

@@ -54,7 +54,7 @@ async def stream(socket: WebSocket) -> None:
     here: Served = socket.app.state.served
     await socket.accept()
     box = here.hub.come()
-    for words in here.jobs.words():
+    for words in (*here.jobs.words(), *here.news.words()):
         box.put_words(*words)
     sending = asyncio.create_task(_send(socket, here.hub, box))
     try:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 from fastapi import Depends
 from starlette.requests import HTTPConnection
 
+from citytwin.server.alertnews import AlertNews
 from citytwin.server.basemap import Basemap
 from citytwin.server.hub import Hub
 from citytwin.server.jobs import Jobs
@@ -29,6 +30,7 @@ class Served:
     jobs: Jobs
     results: Results
     basemap: Basemap
+    news: AlertNews
     reporting: asyncio.Lock = field(default_factory=asyncio.Lock)  # reports are made one after another
 
 

@@ -13,16 +13,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from citytwin.city import City, read_city
 from citytwin.columns import Columns
 from citytwin.errors import OutsideError
+from citytwin.incidents.rules import Rule
 from citytwin.io.feeds.arrow import pieces_of, write_arrow
 from citytwin.io.feeds.broker import Broker
 from citytwin.io.feeds.door.process import DoorProcess
@@ -33,16 +35,20 @@ from citytwin.io.stores.history import History
 from citytwin.io.stores.lock import FolderLock
 from citytwin.io.stores.readings import ReadingStore
 from citytwin.io.stores.records import SqlJournal, open_records
+from citytwin.io.stores.transitions import Transitions
 from citytwin.sim.registry import columns_with
 from citytwin.state import Arrivals, Quality, State
 from citytwin.twin.alerts import Alerts
 from citytwin.twin.control import Control
 from citytwin.twin.devices import Devices
+from citytwin.twin.health import DeviceHealth
 from citytwin.twin.listeners import Listeners
 from citytwin.twin.memory import Memory
 from citytwin.twin.questions import Questions
 from citytwin.twin.reader import Reader
 from citytwin.twin.selfwatch import SelfWatch
+from citytwin.twin.trial import tried
+from citytwin.twin.upkeep import Upkeep
 from citytwin.twin.view import Sources
 from citytwin.twin.writer import Writer
 
@@ -72,6 +78,10 @@ class Twin:
         self._reader = Reader(self.devices, self.state, self._writer, self.listeners, self._mappings)
         self._memory = Memory(folder, city, self._reader, self._writer, self._history)
         self._questions = Questions(city, self.columns, self.devices, self._history, self._writer)
+        transitions = Transitions(folder / "live" / "status", self.devices.keys)
+        self.health = DeviceHealth(self._reader, self._store, self._history, self._questions, transitions, self._say)
+        self.listeners.append(self.health)
+        self.upkeep = Upkeep(folder, [k.name for k in self.devices.kinds], self._store, self._history, transitions)
         self.records = open_records(folder)
         self.journal = SqlJournal(self.records)
         self.control = Control(folder, city, self.columns, self.devices, lambda: self.state, self.journal)
@@ -127,7 +137,8 @@ class Twin:
         except BaseException:
             await self.stop()
             raise
-        works = (self._reader.run(log), self._writer.run(log, self._memory.set_down), self._watch(), self._reader.tick())
+        works = (self._reader.run(log), self._writer.run(log, self._memory.set_down), self._watch(), self._reader.tick(),
+                 self.upkeep.run())  # fmt: skip
         self._tasks = [asyncio.create_task(work) for work in works]
         self.alerts.start()
 
@@ -168,6 +179,7 @@ class Twin:
             if self._log is not None:
                 await self._memory.set_down()
                 await self._log.forget(self._store.committed)
+        await self.health.close()
         await self.control.close()
         await self.alerts.stop()
         if self._log is not None:
@@ -218,6 +230,20 @@ class Twin:
         """The city as its devices knew it at a past `moment` (s since 1970)."""
         return self._questions.state_at(moment)
 
+    def readings_of(self, device: str, begin: float, end: float, points: int, all_of_them: bool = False) -> dict[str, Any]:
+        """Readings of one device with their quality, believed or `all_of_them`; of more than `points` those that show most."""
+        return self._questions.readings(device, begin, end, points, all_of_them)
+
+    def export(
+        self, begin: float, end: float, kinds: Sequence[str] = (), devices: Sequence[str] = ()
+    ) -> Iterator[pa.RecordBatch]:
+        """Committed readings between two moments, by kind, device and time, with their final quality."""
+        return self._history.export(begin, end, kinds, devices)
+
+    def try_rules(self, rules: Mapping[str, Rule], begin: float, end: float, every: float = 0.0) -> dict[str, Any]:
+        """The alerts that rules would have opened between two moments; see `citytwin.twin.trial.tried`. Blocks."""
+        return tried(self.city, self.columns, self._history, rules, begin, end, every)
+
     def quality(self) -> dict[str, Any]:
         """Number of readings by what the checks found, and the newest that were not believed."""
         counts = {q.word: int(self._reader.counts[q]) for q in Quality}
@@ -245,6 +271,12 @@ class Twin:
             for reason, number in answer["refused"].items():
                 refused[reason] = refused.get(reason, 0) + number
         return {"accepted": sum(a["accepted"] for a in answers), "refused": refused}
+
+    async def _say(self, subject: str, payload: bytes) -> None:
+        """Put a message into the log; durable when it returns."""
+        if self._log is None:
+            raise OutsideError("the twin is not started")
+        await self._log.append(subject, payload)
 
     async def _append(self, subject: str, batch: list[bytes], found: dict[str, int]) -> dict[str, Any]:
         if self._log is None:
