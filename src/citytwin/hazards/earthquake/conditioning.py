@@ -73,23 +73,59 @@ def model_for(shaking: Shaking, stations: Stations | None, wanted: str | Correla
 
 def given(stations: Stations, model: Correlation) -> Known:
     """The event terms and the latent fields at the stations, given what these observed."""
-    x, y, place = merged(stations.expected.x, stations.expected.y)
-    if len(x) * len(model.decays) > MOST_STATIONS:
-        raise InputError(
-            f"{len(x)} places of stations with {len(model.decays)} fields are too many",
-            hint=f"allowed: {MOST_STATIONS} together; thin out felt reports, or ask for fewer measures",
-        )
-    distance = cdist(np.column_stack([x, y]), np.column_stack([x, y]))
-    small = 1e-10 * np.eye(len(x))
-    cache = {d: np.linalg.cholesky(np.eye(len(x)) if d.white else d.at(distance) + small) for d in set(model.decays)}
-    roots = tuple(cache[d] for d in model.decays)
+    x, y, roots, seen = _seen(stations, model)
     prior = _prior(model, roots)
-    design, residual, noise = _observations(stations, model, place, len(x))
-    carried = design @ prior
-    factor = cho_factor(carried @ design.T + np.diag(noise), lower=True)
+    carried = seen.design @ prior
+    factor = cho_factor(carried @ seen.design.T + np.diag(seen.noise), lower=True)
     gain = cho_solve(factor, carried)
     covariance = prior - carried.T @ gain
-    return Known(model, x, y, gain.T @ residual, (covariance + covariance.T) / 2, roots)
+    return Known(model, x, y, gain.T @ seen.residual, (covariance + covariance.T) / 2, roots)
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """Each observation told from all the others: error and standard deviation of ln, float64[p].
+
+    of: for each, the number of the measure observed and the rows of the stations at its place.
+    """
+
+    of: list[tuple[int, npt.NDArray[np.int64]]]
+    error: Array
+    deviation: Array
+
+
+def left_out(stations: Stations, wanted: str | Correlation = "JB2009") -> LeftOut:
+    """How well the other stations tell each observation: leave-one-out of a normal distribution, in closed form.
+
+    With the inverse K of the observations' covariance the error is (K r) / diag(K), its variance 1 / diag(K) (Dubrule 1983,
+    Math. Geology 15(6)).
+    """
+    model = model_for(stations.expected, None, wanted)
+    _, _, roots, seen = _seen(stations, model)
+    covariance = seen.design @ _prior(model, roots) @ seen.design.T + np.diag(seen.noise)
+    inverse = cho_solve(cho_factor(covariance, lower=True), np.eye(len(seen.noise)))
+    own = np.diag(inverse)
+    return LeftOut(seen.of, inverse @ seen.residual / own, 1 / np.sqrt(own))
+
+
+def trusted(stations: Stations, wanted: str | Correlation = "JB2009", limit: float = 4.0) -> tuple[Stations, list[str]]:
+    """The stations without observations that the others contradict, and a line for each left out.
+
+    The one furthest off, in standard deviations of what all others tell, goes first; then all is told anew, until none is
+    further off than `limit`. Two stations that support one another stay. At most a fifth goes.
+    """
+    observed, said = stations.observed.copy(), []
+    for _ in range(max(int(np.isfinite(observed).sum()) // 5, 1)):
+        told = left_out(Stations(stations.expected, observed, stations.noise, stations.names), wanted)
+        off = np.abs(told.error) / told.deviation
+        worst = int(np.argmax(off))
+        if len(off) < 3 or off[worst] <= limit:
+            break
+        measure, rows = told.of[worst]
+        observed[measure, rows] = np.nan
+        names = ", ".join(str(stations.names[r]) for r in rows) if len(stations.names) else f"row {rows[0]}"
+        said.append(f"{names}: {stations.expected.measures[measure]} is {off[worst]:.1f} standard deviations off, left out")
+    return Stations(stations.expected, observed, stations.noise, stations.names), said
 
 
 def merged(x: Array, y: Array) -> tuple[Array, Array, npt.NDArray[np.int64]]:
@@ -112,12 +148,33 @@ def _prior(model: Correlation, roots: tuple[Array, ...]) -> Array:
     return prior
 
 
-def _observations(
-    stations: Stations, model: Correlation, place: npt.NDArray[np.int64], places: int
-) -> tuple[Array, Array, Array]:
-    """Rows of the observation equation, what was observed less the median, and the variance of the noise."""
+@dataclass(frozen=True)
+class _Seen:
+    """Observation equation: design float64[p, unknowns], observed less median and variance of the noise float64[p]."""
+
+    design: Array
+    residual: Array
+    noise: Array
+    of: list[tuple[int, npt.NDArray[np.int64]]]
+
+
+def _seen(stations: Stations, model: Correlation) -> tuple[Array, Array, tuple[Array, ...], _Seen]:
+    """Places of the stations, each once; roots of the latent fields' correlation among them; the observation equation."""
+    x, y, place = merged(stations.expected.x, stations.expected.y)
+    if len(x) * len(model.decays) > MOST_STATIONS:
+        raise InputError(
+            f"{len(x)} places of stations with {len(model.decays)} fields are too many",
+            hint=f"allowed: {MOST_STATIONS} together; thin out felt reports, or ask for fewer measures",
+        )
+    distance = cdist(np.column_stack([x, y]), np.column_stack([x, y]))
+    small = 1e-10 * np.eye(len(x))
+    cache = {d: np.linalg.cholesky(np.eye(len(x)) if d.white else d.at(distance) + small) for d in set(model.decays)}
+    return x, y, tuple(cache[d] for d in model.decays), _observations(stations, model, place, len(x))
+
+
+def _observations(stations: Stations, model: Correlation, place: npt.NDArray[np.int64], places: int) -> _Seen:
     events = len(model.measures)
-    design, residual, noise = [], [], []
+    design, residual, noise, of = [], [], [], []
     for o, measure in enumerate(stations.expected.measures):
         row = model.measures.index(measure)
         there = np.flatnonzero(np.isfinite(stations.observed[o]) & np.isfinite(stations.expected.median[o]))
@@ -131,9 +188,10 @@ def _observations(
             design.append(line)
             residual.append(share @ (stations.observed[o, same] - stations.expected.median[o, same]))
             noise.append(1 / (1 / variance).sum())
+            of.append((o, same))
     if not design:
         raise InputError("the stations have no observation of any measure that the models give")
-    return np.array(design), np.array(residual), np.array(noise)
+    return _Seen(np.array(design), np.array(residual), np.array(noise), of)
 
 
 @dataclass(frozen=True)

@@ -191,8 +191,8 @@ def stations_of(
     """The stations of an earthquake: records beside what the weighted models of `tree` say there.
 
     measures: those to heed of what was recorded. vs30: m/s, a number or one a record, where the record has none. A felt
-    intensity counts as an observation of one measure, `felt_as` (else the first of `measures` that intensity can be told from), with the
-    spread of that relation. within: km from the rupture beyond which records are left out.
+    intensity counts as an observation of one measure, `felt_as` (else the first of `measures` that intensity can be told
+    from), with the spread of that relation. within: km from the rupture beyond which records are left out.
     """
     wanted = tuple(dict.fromkeys(measure_name(m) for m in measures))
     felt_as = felt_as or next((m for m in wanted if m in LAWS), "PGV")
