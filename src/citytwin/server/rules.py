@@ -60,7 +60,8 @@ def _described(here: Served, name: str) -> dict[str, Any]:
     waiting = sum(alert.rule == name for alert in list(mine.book.open.values()))
     return {
         "name": name, "rule": mine.rulebook.said[name], "of_every_twin": name in mine.rulebook.own,
-        "at_work": at_work is not None, "things": at_work.selection.size if at_work else 0, "open": waiting, "problem": _problem(problem) if problem else None,
+        "at_work": at_work is not None, "things": at_work.selection.size if at_work else 0, "open": waiting,
+        "problem": _problem(problem) if problem else None,
     }  # fmt: skip
 
 
