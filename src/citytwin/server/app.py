@@ -18,6 +18,7 @@ from citytwin.server import (
     control,
     errors,
     features,
+    health,
     journal,
     live,
     page,
@@ -101,7 +102,7 @@ def create_app(
         redoc_url=None, responses=PROBLEMS, redirect_slashes=False,
     )  # fmt: skip
     errors.install(app)
-    for each in (city, alerts, rules, journal, tables, control, things, query, features, readings, scenarios, runs):
+    for each in (city, alerts, rules, journal, tables, control, things, health, query, features, readings, scenarios, runs):
         app.include_router(each.router)
     app.router.routes += [*live.routes, *basemap.routes, *runs.routes, *page.routes()]
     app.add_middleware(Guard, listens=listens, names=tuple(names), origins=tuple(origins))

@@ -15,10 +15,11 @@ from citytwin.errors import InputError
 from citytwin.server import encoding
 from citytwin.server.encoding import Json, moment
 from citytwin.server.served import Here, Served
+from citytwin.state import STATUS
 
 router = APIRouter(prefix="/api/things", tags=["things"])
 
-STATUSES = ("unknown", "online", "late", "silent", "faulty")
+STATUSES = STATUS
 DAY = 86_400.0
 
 

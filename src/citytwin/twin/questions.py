@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from citytwin.city import City
-from citytwin.columns import Columns
+from citytwin.columns import Columns, DeviceKind
 from citytwin.io.stores.history import Course, History
 from citytwin.io.stores.thinning import telling, thinned
-from citytwin.state import Judgement, Quality, State
+from citytwin.state import Arrivals, Judgement, Quality, State, read_notice
 from citytwin.state.notices import Judged
 from citytwin.twin.devices import Devices
 from citytwin.twin.writer import Writer
@@ -46,9 +46,15 @@ class Questions:
             parts.append((batch.time[new], batch.value[new], batch.quality[new]))
         time, value, quality = (np.concatenate(each) for each in zip(*parts, strict=True))
         order = np.argsort(time, kind="stable")
-        judgements = (*self._writer.store.notices.judged(device).judgements, *further)
+        judgements = (*self._judgements(device, waiting), *further)
         final = Judged(judgements).quality(time, quality)
         return Course(time[order], value[order], final[order], quality[order])
+
+    def _judgements(self, device: str, waiting: list[Arrivals]) -> tuple[Judgement, ...]:
+        """What was said about the readings of a device, in the order of the log."""
+        kept, committed = self._writer.store.notices.judged(device).judgements, self._writer.store.committed
+        new = [read_notice(said) for batch in waiting for place, said in batch.notices if place > committed]
+        return (*kept, *(n for n in new if isinstance(n, Judgement) and n.device == device))
 
     def window(self, device: str, begin: float, end: float, points: int) -> dict[str, Any]:
         """Believed readings of one device between two moments (s since 1970), thinned to at most `points` buckets with low and
@@ -94,8 +100,12 @@ class Questions:
             state.edit(self._devices.kinds[k].column.name)[row[chosen]] = value[chosen]
         return state
 
-    def _kind(self, device: str) -> Any:
-        return self._devices.kinds[self._devices.kind[self._city.row("device", device)]]
+    def row(self, device: str) -> int:
+        """The row of a device. Raises MissingError with the nearest key."""
+        return self._city.row("device", device)
+
+    def _kind(self, device: str) -> DeviceKind:
+        return self._devices.kinds[self._devices.kind[self.row(device)]]
 
 
 def _words(quality: np.ndarray[Any, Any]) -> list[str]:

@@ -100,6 +100,18 @@ class ReadingStore:
         """The days of which there are readings, oldest first."""
         return sorted(p.name for p in self.readings.iterdir() if p.is_dir())
 
+    def bytes_of(self, day: str) -> int:
+        """Bytes of the readings of one day."""
+        return sum(p.stat().st_size for p in self.files((day,), None))
+
+    def drop_rejected(self, before: str) -> None:
+        """Remove the rejected readings that arrived on days before `before` (as 2026-11-21)."""
+        for day in sorted(self.rejected.glob("????-??-??")):
+            if day.name < before:
+                for path in day.iterdir():
+                    path.unlink()
+                day.rmdir()
+
     def rejected_since(self, sequence: int) -> list[Path]:
         """The files that may hold rejected readings that came after place `sequence` of the log."""
         return sorted(f for f in self.rejected.glob("*/[0-9]*.parquet") if _places(f)[1] > sequence)
