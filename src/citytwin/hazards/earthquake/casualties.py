@@ -22,7 +22,7 @@ import pandas as pd
 from citytwin.city import City
 from citytwin.city.roads import number, text
 from citytwin.hazards.earthquake.fragility import Fragility, Mixture, shipped
-from citytwin.hazards.earthquake.kernel_damage import STATES
+from citytwin.hazards.earthquake.kernel_damage import FOLLOWS, STATES
 from citytwin.hazards.earthquake.taxonomy import mixture_of_gem
 
 F64 = npt.NDArray[np.float64]
@@ -220,14 +220,14 @@ def follows_of(
     mass: F64,
     repair: F64,
 ) -> npt.NDArray[np.float32]:
-    """What follows from each state of each asset: float32 (n, 6, quantities), in the order of `QUANTITIES`.
+    """What follows from each state of each asset: float32 (n, 6, 16), in the order of `QUANTITIES`, zeros after them.
 
     classes: casualty rates (5, 4) of each class; index (n,): class of each asset. severity: level of each state. asset:
     `number` of buildings, `inside` people, `homes` displaced when extensive (share of residents), `residents`, `floor` m2,
     `value` EUR. mass (n,): tonnes per m2. repair (n, 5): share of the value by level.
     """
     n = len(index)
-    out = np.zeros((n, STATES + 1, len(QUANTITIES)), dtype=np.float32)
+    out = np.zeros((n, STATES + 1, FOLLOWS), dtype=np.float32)
     rates = np.array(classes)
     for state, level in enumerate(severity, start=1):
         hurt = rates[index, level - 1] * asset["inside"][:, None]

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from citytwin.hazards.earthquake.casualties import QUANTITIES
 from citytwin.hazards.earthquake.fragility import axis_of
-from citytwin.hazards.earthquake.kernel_damage import STATES, add_up, damage_block, draw_states
+from citytwin.hazards.earthquake.kernel_damage import FOLLOWS, STATES, add_up, damage_block, draw_states
 
 F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
@@ -119,7 +119,8 @@ class Ledger:
 
     def __init__(self, assets: Assets, table: F32, follows: F32, seed: int, chosen: int = 0, zones: int = 0) -> None:
         self.assets, self.table, self.seed, self.chosen, self.zones = assets, table, seed, chosen, zones
-        self.follows = follows if (assets.weight == 1.0).all() else _weighted(follows, assets.weight)
+        self.kinds = min(follows.shape[2], len(QUANTITIES))
+        self.follows = _padded(follows, assets.weight)
         self.segment = assets.segment
         self.reached = np.zeros((len(assets.owner), STATES))
         self.drawn = np.zeros(len(assets.owner), dtype=np.uint8)
@@ -131,7 +132,7 @@ class Ledger:
     def take(self, fields: Sequence[F32]) -> None:
         """One block of each shock, (m, b, sites), all of the same sizes: the main shock first."""
         count = fields[0].shape[1]
-        part = np.zeros((len(self.segment) - 1, count, self.follows.shape[2]))
+        part = np.zeros((len(self.segment) - 1, count, FOLLOWS), dtype=np.float32)
         if len(fields) == 1:
             damage_block(fields[0], *self._where, self.table, axis_of(self.table), self.follows, self.assets.shared,
                          self.segment, self._chance(0), self.reached, part)  # fmt: skip
@@ -142,8 +143,8 @@ class Ledger:
         if 0 <= here < count:
             one = states if len(fields) > 1 else self._states([fields[0][:, here : here + 1]], here)
             self.drawn = one[:, here if len(fields) > 1 else 0].copy()
-        self._totals.append(part.sum(axis=0))
-        self._by_zone.append(_zone_part(part, self.of_zone, self.zones))
+        self._totals.append(part.sum(axis=0, dtype=np.float64)[:, : self.kinds])
+        self._by_zone.append(_zone_part(part[:, :, : self.kinds], self.of_zone, self.zones))
         self.done += count
 
     @property
@@ -165,15 +166,20 @@ class Ledger:
 
     def outcome(self) -> Outcome:
         """What is left of all blocks taken."""
-        totals = np.concatenate(self._totals) if self._totals else np.zeros((0, self.follows.shape[2]))
+        totals = np.concatenate(self._totals) if self._totals else np.zeros((0, self.kinds))
         by_zone = (
             np.concatenate(self._by_zone, axis=1) if self._by_zone else np.zeros((self.zones + 1, 0, len(BY_ZONE)), np.float32)
         )
         return Outcome(self.reached / max(self.done, 1), totals, by_zone, self.drawn, self.done)
 
 
-def _weighted(follows: F32, weight: F64) -> F32:
-    return np.ascontiguousarray(follows * weight[:, None, None].astype(np.float32))
+def _padded(follows: F32, weight: F64) -> F32:
+    """What follows from each state of an entry by its weight, in rows of the kernel's width."""
+    if follows.shape[2] == FOLLOWS and (weight == 1.0).all():
+        return follows
+    out = np.zeros((len(follows), STATES + 1, FOLLOWS), dtype=np.float32)
+    np.multiply(follows, weight[:, None, None].astype(np.float32), out=out[:, :, : follows.shape[2]])
+    return out
 
 
 def damage_of(
@@ -186,7 +192,7 @@ def damage_of(
     return ledger.outcome()
 
 
-def _zone_part(part: F64, of_zone: I64, zones: int) -> F32:
+def _zone_part(part: F32, of_zone: I64, zones: int) -> F32:
     """The totals of a block by zone, float32 (zones + 1, b, len(BY_ZONE))."""
     if part.shape[2] != len(QUANTITIES):
         return np.zeros((zones + 1, part.shape[1], 0), dtype=np.float32)

@@ -9,7 +9,7 @@ the manual's reference spectrum: magnitude 7, western United States, 15 km and m
 stations, the same of version 5.1; all as in the library named in data/LICENCE-simcenter-dlml.txt.
 
 The manual prints a dispersion of 0.64 with those curves of buildings; the library gives 0.4. We take the library's: 0.64
-contains the spread of the shaking (0.4 and 0.5 make 0.64), which here is in the fields already. That reading of the two is ours.
+contains the spread of the shaking (0.4 and 0.5 make 0.64), which here is in the fields already. That reading is ours.
 """
 
 from __future__ import annotations

@@ -28,6 +28,7 @@ Chance = tuple[np.uint64, np.uint64]
 
 STATES = 5  # beyond "none"
 WIDTH = 8  # of a table row: five curves, padded to half a cache line
+FOLLOWS = 16  # quantities that may follow from a state: padded to a cache line
 
 NEXT = np.uint32(1)
 
@@ -59,21 +60,21 @@ def reading(curves: F32, left: np.uint32, right: np.float32, state: int) -> np.f
 @parallel
 def damage_block(
     fields: F32, site: I32, measure: I32, curve: I32, table: F32, axis: tuple[np.float32, np.float32], follows: F32,
-    shared: Marks, segment: I64, chance: Chance, reached: F64, totals: F64,
+    shared: Marks, segment: I64, chance: Chance, reached: F64, totals: F32,
 ) -> None:  # fmt: skip
     """Take one block of fields.
 
     fields (m, b, sites): ln of the measures. site, measure, curve (n,): of each asset. table (classes, points, 8), axis: ln of
-    the measure at the first point, points per unit. follows (n, 6, Q): what follows from each state. shared (n,): whether the
+    the measure at the first point, points per unit. follows (n, 6, 16): what follows from each state. shared (n,): whether the
     asset is shared out among the states (a row that stands for many buildings) rather than in one state per field.
     segment (s + 1,): first asset of each segment. chance: seed, number of the block's first field.
-    reached (n, 5): to which the probabilities of this block's fields are added. totals (s, b, Q): filled.
+    reached (n, 5): to which the probabilities of this block's fields are added. totals (s, b, 16): filled.
     """
-    count, kinds = fields.shape[1], follows.shape[2]
+    count = fields.shape[1]
     low, per_step = axis
     top = np.float32(table.shape[1]) - np.float32(1.001)
     for s in prange(len(segment) - 1):
-        totals[s] = 0.0
+        totals[s] = np.float32(0.0)
         for i in range(segment[s], segment[s + 1]):
             row, m, curves, of = site[i], measure[i], table[curve[i]], follows[i]
             sum1 = sum2 = sum3 = sum4 = sum5 = 0.0
@@ -87,13 +88,13 @@ def damage_block(
                 sum1, sum2, sum3, sum4, sum5 = sum1 + p1, sum2 + p2, sum3 + p3, sum4 + p4, sum5 + p5
                 if shared[i]:
                     q1, q2, q3, q4 = p1 - p2, p2 - p3, p3 - p4, p4 - p5
-                    for q in range(kinds):
+                    for q in range(FOLLOWS):
                         totals[s, j, q] += q1 * of[1, q] + q2 * of[2, q] + q3 * of[3, q] + q4 * of[4, q] + p5 * of[5, q]
                     continue
                 u = lottery(chance[0], np.uint64(i), chance[1] + np.uint64(j))
                 if u < p1:
                     state = 1 + int(u < p2) + int(u < p3) + int(u < p4) + int(u < p5)
-                    for q in range(kinds):
+                    for q in range(FOLLOWS):
                         totals[s, j, q] += of[state, q]
             reached[i, 0] += sum1
             reached[i, 1] += sum2
@@ -129,15 +130,15 @@ def draw_states(
 
 
 @parallel
-def add_up(states: U8, follows: F32, segment: I64, reached: F64, totals: F64) -> None:
+def add_up(states: U8, follows: F32, segment: I64, reached: F64, totals: F32) -> None:
     """What follows from drawn `states` (n, b); `reached` and `totals` as in `damage_block`, from counts."""
     for s in prange(len(segment) - 1):
-        totals[s] = 0.0
+        totals[s] = np.float32(0.0)
         for i in range(segment[s], segment[s + 1]):
             for j in range(states.shape[1]):
                 state = states[i, j]
                 for k in range(state):
                     reached[i, k] += 1.0
                 if state > 0:
-                    for q in range(follows.shape[2]):
+                    for q in range(FOLLOWS):
                         totals[s, j, q] += follows[i, state, q]

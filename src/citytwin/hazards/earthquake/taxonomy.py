@@ -144,13 +144,12 @@ def hazus_classes(building: pd.DataFrame, codes: Mapping[str, float] | None = No
         "material": np.char.lower(text(building, "material").astype(str)), "year": number(building, "year"),
     })  # fmt: skip
     known = codes or CODES
-    parts["code"] = [",".join(f"{c}={s}" for c, s in code_of(y, known).items()) for y in parts["year"]]
-    keys = list(parts[["taxonomy", "use", "levels", "material", "code"]].itertuples(index=False, name=None))
-    index, distinct = pd.factorize(pd.Series(keys, dtype=object))
-    mixtures = []
-    for taxonomy, use, storeys, material, code in distinct:
-        shares = {c: float(s) for c, s in (part.split("=") for part in code.split(","))}
-        mixtures.append(_hazus_mixture(taxonomy, use, storeys, material, shares))
+    index = parts.groupby(list(parts), sort=False, dropna=False).ngroup().to_numpy()
+    first = parts.iloc[np.unique(index, return_index=True)[1]]
+    mixtures = [
+        _hazus_mixture(taxonomy, use, storeys, material, code_of(year, known))
+        for taxonomy, use, storeys, material, year in first.itertuples(index=False, name=None)
+    ]
     return _merged(mixtures, index.astype(np.int64))
 
 
