@@ -1,0 +1,327 @@
+"""Questions of SensorThings answered by SQL: one query for a collection, and one for each relation that is expanded."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import duckdb
+from lark import Token, Tree
+
+from citytwin.errors import InputError, MissingError, nearest
+from citytwin.server.sensorthings.city import VIEWS, Mirror, observations
+from citytwin.server.sensorthings.compiling import Compiler, Place, moment, span
+from citytwin.server.sensorthings.kept import Kept, Wanted, place_of
+from citytwin.server.sensorthings.model import SETS, Entities, Relation
+from citytwin.server.sensorthings.parsing import Node, Options
+
+Row = dict[str, Any]
+ROW = "e"  # the name of an entity's row in SQL
+FIRST_DAYS = 2  # days that a question for the newest looks at first; each time four times as many
+
+
+@dataclass(frozen=True)
+class Parents:
+    """The entities whose relation is asked for; `each`: a page for each of them, and not one page of all."""
+
+    entities: Entities
+    relation: Relation
+    ids: tuple[int, ...]
+    each: bool = False
+
+
+class Asking:
+    """Answers from what clients made, what the city has, and what its devices said."""
+
+    def __init__(self, mirror: Mirror, kept: Kept) -> None:
+        self.mirror = mirror
+        self.kept = kept
+        self._begun: dict[int, float] = {}  # when the readings of a device begin, by its number
+
+    # -- entities -----------------------------------------------------------------------------------------------------
+
+    def rows(
+        self,
+        cursor: duckdb.DuckDBPyConnection,
+        entities: Entities,
+        options: Options,
+        parents: Parents | None = None,
+        ids: Sequence[int] | None = None,
+    ) -> list[Row]:
+        """Rows of `entities` that meet `options`: one more than the page has, where there are more. `parent` says whose they are."""
+        made = Question(self, entities, options, parents, ids)
+        if entities.name != "Observations" or not options.orderby:
+            return made.ask(cursor, None)
+        return self._by_day(cursor, made, options)
+
+    def _by_day(self, cursor: duckdb.DuckDBPyConnection, made: Question, options: Options) -> list[Row]:
+        """Observations by their time: days are read from the near end on until no other day can hold what is asked for."""
+        node, down = options.orderby[0]
+        if _steps(node) != ["phenomenonTime"] or made.wanted.one is not None:
+            return made.ask(cursor, None)
+        days = self.kept.days()
+        days = days[::-1] if down else days
+        number = FIRST_DAYS
+        while number < len(days):
+            chosen = sorted(days[:number])
+            rows = made.ask(cursor, chosen)
+            edge = dt.datetime.fromisoformat(chosen[0] if down else chosen[-1]) + dt.timedelta(days=0 if down else 1)
+            if made.whole(rows, lambda row, edge=edge: row["begin"] >= edge if down else row["begin"] < edge):  # type: ignore[misc]
+                return rows
+            number *= 4
+        return made.ask(cursor, None)
+
+    def count(
+        self, cursor: duckdb.DuckDBPyConnection, entities: Entities, options: Options, parents: Parents | None = None
+    ) -> dict[int, int]:
+        """How many there are, for each of the parents; all under 0 where there are none."""
+        return Question(self, entities, options, parents, None).count(cursor)
+
+    def one(self, cursor: duckdb.DuckDBPyConnection, entities: Entities, id: int) -> Row:
+        """One entity. Raises MissingError."""
+        found = self.rows(cursor, entities, Options(), ids=(id,)) if abs(id) < 2**63 else []
+        if not found:
+            raise MissingError(f"no {entities.one} has the id {id}", entities.name)
+        return found[0]
+
+    def spans(self, cursor: duckdb.DuckDBPyConnection, rows: list[Row]) -> None:
+        """Fill in when the Observations of Datastreams begin and end, where these are devices of the city."""
+        last = self.kept.last()
+        ours = {int(r["id"]): r for r in rows if int(r["id"]) in self.mirror.rows}
+        heard = {i: float(last[self.mirror.rows[i]]) for i in ours}
+        self._find_begins(cursor, [i for i, end in heard.items() if end > 0 and i not in self._begun])
+        for i, row in ours.items():
+            if heard[i] > 0:
+                begin = dt.datetime.fromtimestamp(min(self._begun.get(i, heard[i]), heard[i]), dt.UTC).replace(tzinfo=None)
+                end = dt.datetime.fromtimestamp(heard[i], dt.UTC).replace(tzinfo=None)
+                row["begin"] = min(filter(None, (row["begin"], begin)))
+                row["end"] = max(filter(None, (row["end"], end)))
+
+    def _find_begins(self, cursor: duckdb.DuckDBPyConnection, ids: list[int]) -> None:
+        keys = {str(self.mirror.key(i)): i for i in ids}
+        for day in self.kept.days():
+            if not keys:
+                return
+            words: dict[str, Any] = {}
+            rows = self.kept.rows(cursor, Wanted(devices=tuple(keys)), words, [day])
+            for key, begin in cursor.execute(f"select device, epoch(min(time)) from ({rows}) group by 1", words).fetchall():
+                self._begun[keys.pop(key)] = float(begin)
+
+
+class Question:
+    """One question, which can be asked of some days only."""
+
+    def __init__(
+        self, asking: Asking, entities: Entities, options: Options, parents: Parents | None, ids: Sequence[int] | None
+    ) -> None:
+        self._asking, self._entities, self._options, self._parents = asking, entities, options, parents
+        self.compiler = compiler = Compiler()
+        here = Place(entities, ROW)
+        self._tables, self._conditions = [f"{compiler.table(entities.name)} {ROW}"], ["true"]
+        self._parent = "0"
+        if parents is not None:
+            self._of_parents(parents)
+        if ids is not None:
+            self._conditions.append(f"{ROW}.id in (select unnest({compiler.word(list(ids))}::bigint[]))")
+        if options.filter is not None:
+            self._conditions.append(compiler.condition(options.filter, {"": here}))
+        self._order = [_ordered(compiler, here, node, down) for node, down in options.orderby]
+        self.wanted = self._wanted(ids) if "Observations" in compiler.used else Wanted()
+
+    def _of_parents(self, parents: Parents) -> None:
+        relation, word = parents.relation, self.compiler.word
+        if relation.link is not None:
+            link, ours, theirs = relation.link
+            self._tables.append(f"{self.compiler.table(link)} l")
+            self._conditions.append(f"l.{theirs} = {ROW}.id")
+            self._parent = f"l.{ours}"
+        else:
+            self._parent = f'{ROW}."{relation.column}"'
+        if len(parents.ids) == 1:
+            self._conditions.append(f"{self._parent} = {word(parents.ids[0])}")
+        else:
+            self._conditions.append(f"{self._parent} in (select unnest({word(list(parents.ids))}::bigint[]))")
+
+    def _wanted(self, ids: Sequence[int] | None) -> Wanted:
+        if self._entities.name != "Observations":
+            return Wanted()
+        if ids is not None and len(ids) == 1:
+            place = place_of(ids[0])
+            return Wanted(one=place) if place is not None else Wanted(devices=())
+        wanted = bounds(self._options.filter)
+        if self._parents is not None:
+            keys = (self._asking.mirror.key(i) for i in self._parents.ids)
+            return replace(wanted, devices=tuple(k for k in keys if k is not None))
+        streams = _streams(self._options.filter)
+        if streams is not None:
+            keys = (self._asking.mirror.key(i) for i in streams)
+            return replace(wanted, devices=tuple(k for k in keys if k is not None))
+        return wanted
+
+    def _run(self, cursor: duckdb.DuckDBPyConnection, query: str, days: list[str] | None) -> duckdb.DuckDBPyConnection:
+        words = dict(self.compiler.words)
+        parts = []
+        for name in sorted(self.compiler.used):
+            if name == "Observations":
+                view = observations(self._asking.kept.rows(cursor, self.wanted, words, days))
+            else:
+                view = VIEWS[name]
+            parts.append(f'"{name}" as not materialized ({view})')
+        return cursor.execute(f"with {', '.join(parts)} {query}", words)
+
+    def ask(self, cursor: duckdb.DuckDBPyConnection, days: list[str] | None) -> list[Row]:
+        """The rows of a page and one more; from Observations of `days` only."""
+        skip, most = self._options.skip, self._options.page + 1
+        order = ", ".join([*self._order, f"{ROW}.id"])
+        columns = ", ".join(f'{ROW}."{c}"' for c in columns_of(self._entities))
+        body = f"from {', '.join(self._tables)} where {' and '.join(self._conditions)}"
+        if self._parents is not None and self._parents.each:
+            number = f"row_number() over (partition by {self._parent} order by {order}) as place"
+            inner = f"select {self._parent} as parent, {columns}, {number} {body}"
+            query = f"select * from ({inner}) where place > {skip} and place <= {skip + most} order by parent, place"
+        else:
+            query = f"select {self._parent} as parent, {columns} {body} order by {order} limit {most} offset {skip}"
+        answer = self._run(cursor, query, days)
+        names = [d[0] for d in answer.description or ()]
+        return [dict(zip(names, row, strict=True)) for row in answer.fetchall()]
+
+    def groups(
+        self, cursor: duckdb.DuckDBPyConnection, selected: list[str], keys: int, most: int, skip: int
+    ) -> list[tuple[Any, ...]]:
+        """Rows of `selected`, of which the first so many are keys to group and order by."""
+        body = f"from {', '.join(self._tables)} where {' and '.join(self._conditions)}"
+        by = ", ".join(str(i + 1) for i in range(keys))
+        grouped = f"group by {by} order by {by}" if keys else ""
+        query = f"select {', '.join(selected)} {body} {grouped} limit {most} offset {skip}"
+        return self._run(cursor, query, None).fetchall()
+
+    def whole(self, rows: list[Row], inside: Any) -> bool:
+        """Whether `rows`, asked of some days, are what all days would give: a full page for each parent, all inside the days."""
+        need = self._options.page + 1
+        groups = defaultdict(list)
+        for row in rows:
+            groups[row["parent"]].append(row)
+        if self._parents is not None and self._parents.each:
+            full = len(groups) == len(set(self._parents.ids)) and all(len(g) >= need for g in groups.values())
+        else:
+            full = len(rows) >= need
+        return full and all(inside(row) for row in rows)
+
+    def count(self, cursor: duckdb.DuckDBPyConnection) -> dict[int, int]:
+        """How many there are, by parent."""
+        body = f"from {', '.join(self._tables)} where {' and '.join(self._conditions)}"
+        found = self._run(cursor, f"select {self._parent} as parent, count(*) {body} group by 1", None).fetchall()
+        return {int(p): int(n) for p, n in found}
+
+
+def columns_of(entities: Entities) -> list[str]:
+    """The columns of SQL that an entity of the set is made of."""
+    out = ["id"]
+    for each in entities.properties:
+        if each.name == "phenomenonTime":
+            out += ["begin", "end"]
+        elif each.name == "validTime":
+            out += ["valid_begin", "valid_end"]
+        elif each.name == "resultTime" and each.type == "span":
+            out += ["result_begin", "result_end"]
+        elif each.type == "result":
+            out += ["result", "number"]
+        else:
+            out.append(each.name)
+    return out + [r.column for r in entities.relations if not r.many]
+
+
+def _ordered(compiler: Compiler, here: Place, node: Node, down: bool) -> str:
+    way = "desc nulls last" if down else "asc nulls last"
+    said = compiler.value(node, {"": here})
+    if said.type == "result":
+        return f"{said.number} {way}, {said.begin} {way}"
+    if said.type == "geo":
+        return f"{said.text} {way}"
+    return f"{said.begin or said.text} {way}"
+
+
+def _steps(node: Any) -> list[str]:
+    """The steps of a plain path; nothing for anything else."""
+    while isinstance(node, Tree) and node.data in ("any_of", "all_of") and len(node.children) == 1:
+        node = node.children[0]
+    if isinstance(node, Tree) and node.data == "path" and all(isinstance(c, Token) for c in node.children):
+        return [str(c) for c in node.children]
+    return []
+
+
+def _parts(node: Node | None) -> list[Node]:
+    """The conditions that must all hold."""
+    if not isinstance(node, Tree):
+        return []
+    inner = [c for c in node.children if isinstance(c, Tree)]
+    if node.data == "all_of" or (node.data == "any_of" and len(inner) == 1):
+        return [part for each in inner for part in _parts(each)]
+    return [node]
+
+
+def bounds(node: Node | None) -> Wanted:
+    """The window of time that a filter on Observations leaves, so that only its days are read."""
+    begin, end = None, None
+    for part in _parts(node):
+        since, until = _window(part)
+        begin = max(filter(None, (begin, since)), default=None)
+        end = min(filter(None, (end, until)), default=None)
+    return Wanted(begin=begin, end=end)
+
+
+def _window(part: Node) -> tuple[dt.datetime | None, dt.datetime | None]:
+    nothing = (None, None)
+    if part.data == "call" and str(part.children[0]) == "during" and len(part.children) == 3:
+        times = _literal(part.children[2])
+        return times if times is not None and _steps(part.children[1]) == ["phenomenonTime"] else nothing
+    if part.data != "compared":
+        return nothing
+    first, sign, second = part.children[0], str(part.children[1]), part.children[2]
+    if _steps(first) != ["phenomenonTime"] or (times := _literal(second)) is None:
+        return nothing
+    match sign:
+        case "gt" | "ge":
+            return times[0], None
+        case "lt" | "le":
+            return None, times[1]
+        case "eq":
+            return times
+        case _:
+            return nothing
+
+
+def _literal(node: Any) -> tuple[dt.datetime, dt.datetime] | None:
+    while isinstance(node, Tree) and node.data in ("any_of", "all_of") and len(node.children) == 1:
+        node = node.children[0]
+    if not isinstance(node, Tree) or node.data not in ("moment", "span", "text"):
+        return None
+    text = str(node.children[0]).strip("'")
+    try:
+        return span(text) if "/" in text else (moment(text), moment(text))
+    except InputError:
+        return None
+
+
+def _streams(node: Node | None) -> list[int] | None:
+    """The Datastreams that a filter on Observations names by `Datastream/@iot.id eq n`."""
+    for part in _parts(node):
+        if part.data == "compared" and str(part.children[1]) == "eq":
+            steps, value = _steps(part.children[0]), part.children[2]
+            if (
+                steps in (["Datastream", "@iot.id"], ["Datastream", "id"])
+                and isinstance(value, Tree)
+                and value.data == "number"
+            ):
+                return [int(float(str(value.children[0])))]
+    return None
+
+
+def set_of(name: str) -> Entities:
+    """The entity set called `name`. Raises MissingError with the nearest name."""
+    if name not in SETS:
+        raise MissingError(f'no entity set "{name}"', "path", nearest(name, SETS))
+    return SETS[name]
