@@ -37,7 +37,9 @@ class Hospitals:
         intensive = number(table, "intensive_beds")[self.rows]
         intensive = np.where(np.isfinite(intensive), intensive, beds * said.intensive)
         free = 1 - said.usual_occupancy
-        self.beds = np.stack([np.floor((beds - intensive) * free + 0.5), np.floor(intensive * free + 0.5)], axis=1).astype(np.int64)
+        self.beds = np.stack([np.floor((beds - intensive) * free + 0.5), np.floor(intensive * free + 0.5)], axis=1).astype(
+            np.int64
+        )
         place = shapely.get_coordinates(shapely.point_on_surface(np.asarray(table.geometry, dtype=object)[self.rows]))
         distance = np.hypot(*(centres(city, zones)[:, None] - place[None]).transpose(2, 0, 1))
         self.wards = Wards(self.beds.copy(), np.argsort(distance, axis=1, kind="stable").astype(np.int64))

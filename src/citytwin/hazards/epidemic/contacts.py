@@ -18,10 +18,24 @@ from citytwin.hazards.epidemic.people import People
 Numbers = npt.NDArray[np.float64]
 
 ON_THE_WAY = 2.79 * 0.055 / 0.425
-USUAL = {"household": 4.11, "class": 11.41, "team": 8.07, "care_home": 8.07, "community": 2.79 - ON_THE_WAY, "transit": ON_THE_WAY}
+USUAL = {
+    "household": 4.11,
+    "class": 11.41,
+    "team": 8.07,
+    "care_home": 8.07,
+    "community": 2.79 - ON_THE_WAY,
+    "transit": ON_THE_WAY,
+}
 """Contacts a day of a person in each kind of place: of members of a household of two and more on average, of travellers on the way."""
 
-PLACES = {"household": HOUSEHOLD, "class": CLASS, "team": TEAM, "care_home": CARE_HOME, "community": COMMUNITY, "transit": TRANSIT}
+PLACES = {
+    "household": HOUSEHOLD,
+    "class": CLASS,
+    "team": TEAM,
+    "care_home": CARE_HOME,
+    "community": COMMUNITY,
+    "transit": TRANSIT,
+}
 
 
 def rates(people: People, weights: dict[str, float], a_day: dict[str, float] | None = None) -> Numbers:

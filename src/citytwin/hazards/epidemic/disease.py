@@ -278,7 +278,12 @@ def shipped_diseases() -> tuple[str, ...]:
 def read_disease(name: str, folder: Path | None = None) -> Disease:
     """The disease called `name`, or in the TOML file `name` beside the scenario. Raises InputError, MissingError."""
     if name in shipped_diseases():
-        text = resources.files("citytwin.hazards.epidemic").joinpath("diseases").joinpath(f"{name}.toml").read_text(encoding="utf-8")
+        text = (
+            resources.files("citytwin.hazards.epidemic")
+            .joinpath("diseases")
+            .joinpath(f"{name}.toml")
+            .read_text(encoding="utf-8")
+        )
         return parse_disease(text, name)
     if not name.endswith(".toml"):
         raise InputError(f'no disease "{name}"', hint=nearest(name, shipped_diseases()) + ", or a file NAME.toml")

@@ -164,9 +164,7 @@ def turn_part(day: int, seed: np.uint64, part: int, health: Health, active: Acti
     left = active.count[part]
     slot = 0
     while slot < left:
-        if due[slot] > day:
-            slot += 1
-        elif change(day, seed, part, slot, health, active, law, events, tally):
+        if due[slot] > day or change(day, seed, part, slot, health, active, law, events, tally):
             slot += 1
         else:
             left -= 1

@@ -145,7 +145,9 @@ class Measures:
             if isinstance(each.said, Vaccination):
                 each.campaign = Campaign(city, people, outbreak, each.said, each.number, disease)
             if isinstance(each.said, BorderSeeding) and each.said.variant not in (None, *disease.variants):
-                raise InputError(f'no variant "{each.said.variant}"', each.name, nearest(str(each.said.variant), disease.variants))
+                raise InputError(
+                    f'no variant "{each.said.variant}"', each.name, nearest(str(each.said.variant), disease.variants)
+                )
         self.lost = Lost()
         town = people.town
         self.group_size = np.diff(town.group_start)
@@ -260,7 +262,9 @@ class Measures:
             each.queue.setdefault(-(day + round((said.delay + said.trace_delay) / DAY)), []).append(found)
         with np.errstate(over="ignore"):
             for found in each.queue.pop(day, []):
-                self._home(kernel.stay_home(seed, day, day + round(said.isolation / DAY), 13 + 8 * each.number, 1.0, found, health))
+                self._home(
+                    kernel.stay_home(seed, day, day + round(said.isolation / DAY), 13 + 8 * each.number, 1.0, found, health)
+                )
             for found in each.queue.pop(-day, []):
                 most = 2**62 if said.trace_capacity is None else said.trace_capacity
                 notices, days = kernel.trace(

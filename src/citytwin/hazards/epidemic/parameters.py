@@ -39,7 +39,7 @@ class DiseaseNamed:
         if isinstance(said, Disease):
             return said
         if not isinstance(said, str):
-            raise ValueError(f"{said!r} is not the name of a disease")  # noqa: TRY004 (pydantic wants it)
+            raise ValueError(f"{said!r} is not the name of a disease")
         try:
             return read_disease(said, _folder(info))
         except TwinError as error:
@@ -159,8 +159,12 @@ class EpidemicParameters(Parameters):
     disease: Annotated[Disease, DiseaseNamed()] = Field(description="covid, influenza, measles, cholera, heat, or a TOML file")
     seeds: list[Seeds] = Field([Seeds()], description="Who is infected at the start")
     r0: float | None = Field(None, ge=0, le=50, description="Basic reproduction number, instead of the disease's")
-    immune: float | dict[str, float] = Field(0.0, description='Share immune at the start, or by age, as in {"0-4": 0.2, "5+": 0.9}')
-    trips: Annotated[Path, FileNamed()] | None = Field(None, description="Trips between zones: origin, destination, count (CSV)")
+    immune: float | dict[str, float] = Field(
+        0.0, description='Share immune at the start, or by age, as in {"0-4": 0.2, "5+": 0.9}'
+    )
+    trips: Annotated[Path, FileNamed()] | None = Field(
+        None, description="Trips between zones: origin, destination, count (CSV)"
+    )
     census: Annotated[Path, FileNamed()] | None = Field(None, description="Margins: zone, margin, class, people (CSV)")
     leisure: Literal["gravity", "radiation"] = Field("gravity", description="Model of trips for shopping and leisure")
     reach: Metres = Field(2000.0, description="How fast the pull of shops and friends falls with distance, as in 2 km")

@@ -179,7 +179,9 @@ def _move_to_care_homes(
     slots = rng.permutation(np.repeat(rows, (places * CARE_FULL).astype(int)))
     chosen = order[: min(len(slots), len(able) // 2)]
     persons.days.facility[chosen] = slots[: len(chosen)]
-    notes.append(f"{len(chosen)} single people of {CARE_AGE} and older live in {len(rows)} care homes: assumed from their capacity")
+    notes.append(
+        f"{len(chosen)} single people of {CARE_AGE} and older live in {len(rows)} care homes: assumed from their capacity"
+    )
 
 
 def make_groups(

@@ -79,7 +79,9 @@ def _take(margins: Margins, row: int, margin: str, said: dict[str, float], path:
             cells = np.arange(min(low // 5, AGE_GROUPS - 1), min(high // 5, AGE_GROUPS - 1) + 1)
             share = np.array(GERMANY, dtype=float)[cells]
             values[cells] += people * share / share.sum()
-        margins.age, margins.zone_age = (values, margins.zone_age) if row < 0 else (margins.age, margins.zone_age | {row: values})
+        margins.age, margins.zone_age = (
+            (values, margins.zone_age) if row < 0 else (margins.age, margins.zone_age | {row: values})
+        )
     elif margin == "household_size":
         values = np.zeros(max(int(k.rstrip("+")) for k in said))
         for size, households in said.items():
