@@ -188,7 +188,13 @@ def _most_middling(results: list[Result]) -> Result:
 
 
 def percentiles(documents: list[Any]) -> Any:
-    """Impact entries of all members as low, median and high; None where some member has none."""
+    """Impact entries of all members as low, median and high; None where some member has none.
+
+    Members that give a band of their own (many realisations each) become one outer band: the 5th percentile of their low
+    ends, the median of their medians, the 95th percentile of their high ends.
+    """
+    if all(isinstance(d, dict) and set(LEVELS) <= set(d) for d in documents):
+        return {name: float(np.percentile([d[name] for d in documents], level)) for name, level in LEVELS.items()}
     if all(isinstance(d, dict) for d in documents):
         names = list(dict.fromkeys(name for d in documents for name in d))
         return {name: percentiles([d.get(name, 0.0) for d in documents]) for name in names}

@@ -202,7 +202,7 @@ def _zone_part(part: F32, of_zone: I64, zones: int) -> F32:
         part[:, :, at["trapped"]], part[:, :, at["displaced"]],
     ], axis=2)  # fmt: skip
     out = np.zeros((zones + 1, part.shape[1], len(BY_ZONE)))
-    np.add.at(out, np.where(of_zone < 0, zones, of_zone), few)
+    np.add.at(out, np.where((of_zone < 0) | (of_zone >= zones), zones, of_zone), few)
     return out.astype(np.float32)
 
 

@@ -8,6 +8,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field, ValidationInfo, model_validator
 
+from citytwin.errors import TwinError
+from citytwin.hazards.earthquake.correlation import correlation
+from citytwin.hazards.earthquake.models import model
 from citytwin.sim.spec import LonLat, Parameters
 from citytwin.units import Quantity
 
@@ -73,6 +76,16 @@ class Shock(Parameters):
     delay: Seconds = Field(description="When it strikes, after the scenario's start")
 
 
+def _known(params: EarthquakeParameters) -> None:
+    """Refuse names of ground-motion models and correlations that there are not."""
+    try:
+        for name in params.models:
+            model(name)
+        correlation(params.correlation, ("PGA",))
+    except TwinError as error:
+        raise ValueError(str(error)) from error
+
+
 class EarthquakeParameters(Parameters):
     """Where the earth shakes from, what is known of the shaking, and how buildings stand it.
 
@@ -131,6 +144,7 @@ class EarthquakeParameters(Parameters):
             raise ValueError("an earthquake has exactly one of magnitude with place, rupture, shakemap")
         if point and (self.magnitude is None or self.place is None):
             raise ValueError("an earthquake with a magnitude has a place, and one with a place a magnitude")
+        _known(self)
         if self.codes and not sum(self.codes.values()) > 0:
             raise ValueError("shares of code levels are all zero")
         times = [self.delay, *(s.delay for s in self.aftershocks)]
