@@ -22,7 +22,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -218,7 +218,7 @@ async def committed(living: Living) -> float:
     raise TimeoutError(f"the history did not reach {wanted} in {PATIENCE:.0f} s")
 
 
-def measure(send: Callable[[Living], Awaitable[dict[str, Any]]], page: bool = False) -> Found:
+def measure(send: Callable[[Living], Coroutine[Any, Any, dict[str, Any]]], page: bool = False) -> Found:
     """Run one load against a fresh twin and compare what was acknowledged with what is kept."""
     folder = Path(tempfile.mkdtemp(prefix="citytwin-bench-")) / "city"
     living = None
@@ -231,9 +231,8 @@ def measure(send: Callable[[Living], Awaitable[dict[str, Any]]], page: bool = Fa
         memory = living.memory()
         living.stop()
         assert not done["lost_connections"], f"{done['lost_connections']} connections were lost"
-        ((kept, different),) = duckdb.sql(
-            f"select count(*), count(distinct (device, time)) from '{folder}/live/readings/**/*.parquet'"
-        ).fetchall()
+        query = f"select count(*), count(distinct (device, time)) from '{folder}/live/readings/**/*.parquet'"
+        ((kept, different),) = duckdb.execute(query).fetchall()
         return Found(
             done["acked"], kept, kept - different, done["acked"] - different, done["acked"] / (last - done["begin"]),
             done["sent"] / (done["published"] - done["begin"]), last - done["published"], cpu, memory,

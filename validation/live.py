@@ -1,8 +1,8 @@
-"""Nothing lost, nothing twice: devices publish over MQTT while twin and broker are killed; counts in equal counts in history.
+"""Nothing lost, nothing twice: devices publish over MQTT while twin, broker and door are killed; counts in equal counts in history.
 
-    make validate CASE=live           10,000 devices, one minute, two kills of the twin, one of the broker
+    make validate CASE=live           10,000 devices, one minute, two kills of the twin, one of broker and door each
     .venv/bin/python -m validation.live --minutes 10
-    .venv/bin/python -m validation.live --kills 50 --minutes 30 --seed 3     random victims, both at once among them
+    .venv/bin/python -m validation.live --kills 50 --minutes 30 --seed 3     random victims, all at once among them
 
 Every acknowledged reading (device and time as sent) must stand in the Parquet files exactly once; plain DuckDB counts them.
 """
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
 import os
 import random
@@ -32,8 +33,11 @@ import pyarrow as pa
 from citytwin.city import City, Facts, write_city
 from citytwin.columns import shipped
 from citytwin.io.feeds.fleet import Fleet
+from citytwin.io.feeds.log import STREAM
 from citytwin.io.feeds.signals import Sample, Signals
 from validation.case import Row
+
+CHILDREN = {"broker": "live/nats/broker.json", "door": "live/door/door.json"}
 
 
 def many_devices(number: int) -> City:
@@ -85,9 +89,12 @@ class TwinProcess:
         self.process.send_signal(sign)
         await self.process.wait()
 
-    def kill_broker(self) -> None:
-        """Kill -9 of the broker that it runs."""
-        os.kill(json.loads((self.folder / "live/nats/broker.json").read_text())["pid"], signal.SIGKILL)
+    def kill(self, child: str) -> None:
+        """Kill -9 of the broker or the door that it runs."""
+        pid = json.loads((self.folder / CHILDREN[child]).read_text())["pid"]
+        if pid:  # 0: just being started
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
 
 async def disturb(twin: TwinProcess, seconds: float, kills: list[str], dice: random.Random) -> None:
@@ -97,9 +104,10 @@ async def disturb(twin: TwinProcess, seconds: float, kills: list[str], dice: ran
         moment = begin + part * (number + dice.uniform(0.1, 0.8))
         await asyncio.sleep(max(0.0, moment - time.time()))
         print(f"  {time.time() - begin:5.1f} s: kill -9 of {victim}", file=sys.stderr)
-        if victim in ("broker", "both"):
-            twin.kill_broker()
-        if victim in ("twin", "both"):
+        for child in CHILDREN:
+            if victim in (child, "all"):
+                twin.kill(child)
+        if victim in ("twin", "all"):
             await twin.end(signal.SIGKILL)
             await asyncio.sleep(dice.uniform(0, 1))
             again = time.time()
@@ -110,7 +118,7 @@ async def disturb(twin: TwinProcess, seconds: float, kills: list[str], dice: ran
 async def caught_up(folder: Path) -> None:
     """Wait until the history has the last message of the log, no longer than five minutes."""
     client = await nats.connect(f"nats://127.0.0.1:{json.loads((folder / 'live/nats/broker.json').read_text())['port']}")
-    last = json.loads((await client.request("$JS.API.STREAM.INFO.$MQTT_msgs", b"{}")).data)["state"]["last_seq"]
+    last = json.loads((await client.request(f"$JS.API.STREAM.INFO.{STREAM}", b"{}")).data)["state"]["last_seq"]
     await client.close()
     async with asyncio.timeout(300):
         while json.loads((folder / "live/committed.json").read_text())["sequence"] < last:
@@ -150,7 +158,11 @@ async def story(folder: Path, given: argparse.Namespace) -> dict[str, Any]:
     fleet = Fleet(city, city.columns.kinds, rate=given.rate, connections=given.connections, seed=given.seed, faults=0)
     fleet.signals = recorder = Recorder(city, city.columns.kinds, given.seed, 0)
     dice = random.Random(given.seed)
-    victims = ["twin", "broker", "twin"] if given.kills == 3 else dice.choices(["twin", "broker", "both"], k=given.kills)
+    victims = (
+        ["twin", "broker", "door", "twin"]
+        if given.kills == 4
+        else dice.choices(["twin", "broker", "door", "all"], k=given.kills)
+    )
     begin = time.time()
     done, _ = await asyncio.gather(
         fleet.run("127.0.0.1", twin.port, seconds, patience=180), disturb(twin, seconds, victims, dice)
@@ -186,7 +198,7 @@ def asked(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--devices", type=int, default=10_000)
     parser.add_argument("--minutes", type=float, default=1.0)
     parser.add_argument("--rate", type=float, default=1000.0, help="readings a second over all devices")
-    parser.add_argument("--kills", type=int, default=3)
+    parser.add_argument("--kills", type=int, default=4)
     parser.add_argument("--connections", type=int, default=50)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--keep", type=Path, help="keep the city folder here")

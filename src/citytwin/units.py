@@ -21,7 +21,7 @@ from citytwin.errors import InputError
 # Written forms that are common in cities' data and are not Pint's own names (UCUM codes among them).
 ALIASES = {
     "Cel": "degC", "°C": "degC", "%": "percent", "dB[A]": "decibel_a", "[ppm]": "ppm", "[NTU]": "ntu", "[pH]": "pH_unit",
-    "m3/s": "m**3/s", "m3": "m**3", "m2": "m**2", "W/m2": "W/m**2", "ug/m3": "ug/m**3", "mg/m3": "mg/m**3",
+    "%RH": "percent", "m3/s": "m**3/s", "m3": "m**3", "m2": "m**2", "W/m2": "W/m**2", "ug/m3": "ug/m**3", "mg/m3": "mg/m**3",
     "m/s2": "m/s**2", "km2": "km**2", "enum": "dimensionless", "1": "dimensionless", "": "dimensionless",
     "m³/s": "m**3/s", "m²": "m**2", "m³": "m**3", "µg/m³": "ug/m**3", "L/s": "liter/s", "l/s": "liter/s",
     "EUR/m2": "EUR/m**2", "EUR/m²": "EUR/m**2", "people": "dimensionless", "veh/h": "1/hour",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body
+from fastapi import APIRouter, Body, Header
 from starlette.responses import Response
 
 from citytwin.server.encoding import Json
@@ -12,23 +12,30 @@ from citytwin.server.served import Here
 
 router = APIRouter(prefix="/api", tags=["readings"])
 
+ARROW = "application/vnd.apache.arrow.stream"
 LINES: dict[str, Any] = {
     "requestBody": {
         "required": True,
         "content": {
-            "application/x-ndjson": {"schema": {"type": "string"}, "example": '{"device": "river_stage-1", "value": 1.2}\n'}
+            "application/x-ndjson": {"schema": {"type": "string"}, "example": '{"device": "river_stage-1", "value": 1.2}\n'},
+            ARROW: {"schema": {"type": "string", "format": "binary"}},
         },
     }
 }
 
 
 @router.post("/readings", openapi_extra=LINES)
-async def readings(here: Here, lines: Annotated[bytes, Body(media_type="application/x-ndjson")]) -> Response:
-    """Take readings: JSON lines {"device", "value", "time"?, "unit"?}. They are kept for good when this answers.
+async def readings(
+    here: Here, batch: Annotated[bytes, Body(media_type="application/x-ndjson")], content_type: Annotated[str, Header()] = ""
+) -> Response:
+    """Take readings: JSON lines {"device", "value", "time"?, "unit"?}, or an Arrow IPC stream with columns of these names.
 
-    A line that the checks refuse is counted with its reason and does not stop the others.
+    They are kept for good when this answers. A reading that the checks refuse is counted with its reason and does not stop
+    the others.
     """
-    return Json(await here.twin.accept(lines))
+    if content_type.partition(";")[0].strip().lower() == ARROW:
+        return Json(await here.twin.accept_arrow(batch))
+    return Json(await here.twin.accept(batch))
 
 
 @router.get("/quality")

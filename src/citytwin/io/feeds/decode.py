@@ -61,7 +61,7 @@ class Decoder:
         """All readings in `messages`, those not understood among them."""
         found: list[Arrivals] = []
         singles: list[int] = []
-        ways: dict[bytes, Callable[[bytes, int, int], Arrivals]] = {
+        ways: dict[bytes, Callable[[bytes], tuple[Arrivals, Index]]] = {
             MQTT.encode(): self._packets, LINES.encode(): self._lines, ARROW.encode(): self._arrow,
         }  # fmt: skip
         for i, subject in enumerate(messages.subject):
@@ -69,7 +69,8 @@ class Decoder:
             if way is not None:
                 found += self._singles(messages, singles)
                 singles = []
-                found.append(way(messages.payload[i], messages.sequence[i], messages.stamp[i]))
+                batch, part = way(messages.payload[i])
+                found.append(_in_the_log(batch, messages.sequence[i], messages.stamp[i], part))
             elif subject.startswith(SINGLE.encode()):
                 singles.append(i)
         found += self._singles(messages, singles)
@@ -77,16 +78,16 @@ class Decoder:
 
     def look(self, lines: bytes) -> dict[str, int]:
         """How many readings of a batch of JSON lines can be understood, by reason: {"good": n, "unreadable": n, ...}."""
-        return _counted(self._lines(lines, 0, 0))
+        return _counted(self._lines(lines)[0])
 
     def look_arrow(self, stream: bytes) -> dict[str, int]:
         """The same of an Arrow stream. Raises InputError where it is none."""
-        return _counted(self._from_columns(read_arrow(stream, self.spoken.names), 0, 0))
+        return _counted(self._from_columns(read_arrow(stream, self.spoken.names)))
 
     # -- the forms ----------------------------------------------------------------------------------------------------
 
-    def _packets(self, payload: bytes, sequence: int, stamp: int) -> Arrivals:
-        """MQTT PUBLISH packets."""
+    def _packets(self, payload: bytes) -> tuple[Arrivals, Index]:
+        """Readings of MQTT PUBLISH packets, and their numbers."""
         data = np.frombuffer(payload, dtype=np.uint8)
         n = count_packets(data)
         row, again, place = np.empty(n, np.int32), np.empty(n, np.bool_), np.empty((n, 4), np.int64)
@@ -98,10 +99,10 @@ class Decoder:
                 found.append(self._some_packets(payload, data, row[begin:i], place[begin:i]))
             if i < n:
                 way = self._lines if row[i] == len(self.spoken.keys) else self._arrow
-                found.append(way(payload[place[i, 2] : place[i, 3]], sequence, stamp))
+                found.append(way(payload[place[i, 2] : place[i, 3]])[0])
             begin = i + 1
         batch = found[0] if len(found) == 1 else Arrivals.joined(found) if found else Arrivals.empty()
-        return _in_the_log(batch, sequence, stamp, np.arange(len(batch), dtype=np.int32))
+        return batch, np.arange(len(batch))
 
     def _some_packets(self, payload: bytes, data: Bytes, row: npt.NDArray[np.int32], place: Index) -> Arrivals:
         def one(i: int) -> list[Said]:
@@ -110,8 +111,8 @@ class Decoder:
 
         return self._together(data, place[:, 2], place[:, 3], row, None, one)[0]
 
-    def _lines(self, payload: bytes, sequence: int, stamp: int) -> Arrivals:
-        """JSON lines."""
+    def _lines(self, payload: bytes) -> tuple[Arrivals, Index]:
+        """Readings of JSON lines, and the numbers of their lines."""
         data = np.frombuffer(payload, dtype=np.uint8)
         place = np.empty((payload.count(b"\n") + 1, 2), np.int64)
         place = place[: split_lines(data, place)]
@@ -122,8 +123,7 @@ class Decoder:
             return [self.spoken.line(line)] if line.strip() else []
 
         row = np.full(len(place), -1, np.int32)
-        batch, part = self._together(data, place[:, 0], place[:, 1], row, self.spoken.names, one)
-        return _in_the_log(batch, sequence, stamp, part.astype(np.int32))
+        return self._together(data, place[:, 0], place[:, 1], row, self.spoken.names, one)
 
     def _singles(self, messages: Messages, chosen: list[int]) -> list[Arrivals]:
         """Messages of one payload each."""
@@ -139,19 +139,17 @@ class Decoder:
         place = np.array(chosen)[of] if len(of) else of
         sequence = np.array(messages.sequence, dtype=np.int64)[place]
         part = np.arange(len(of)) - np.searchsorted(of, of)  # several readings of one message count on
-        return [_in_the_log(batch, sequence, np.array(messages.stamp, dtype=np.int64)[place], part.astype(np.int32))]
+        return [_in_the_log(batch, sequence, np.array(messages.stamp, dtype=np.int64)[place], part)]
 
-    def _arrow(self, payload: bytes, sequence: int, stamp: int) -> Arrivals:
-        """An Arrow stream."""
+    def _arrow(self, payload: bytes) -> tuple[Arrivals, Index]:
+        """Readings of an Arrow stream, and their numbers."""
         try:
             columns = read_arrow(payload, self.spoken.names)
         except InputError:
-            batch = _arrivals([Said(-1, np.nan, np.nan, Quality.UNREADABLE, ARROW, payload[:MOST_RAW])])
-            return _in_the_log(batch, sequence, stamp, np.zeros(1, dtype=np.int32))
-        return self._from_columns(columns, sequence, stamp)
+            return _arrivals([Said(-1, np.nan, np.nan, Quality.UNREADABLE, ARROW, payload[:MOST_RAW])]), np.zeros(1, np.int64)
+        return self._from_columns(columns), np.arange(len(columns))
 
-    def _from_columns(self, columns: Columns, sequence: int, stamp: int) -> Arrivals:
-        n = len(columns)
+    def _from_columns(self, columns: Columns) -> Arrivals:
         batch = _plain(columns.device, np.array(columns.time), np.array(columns.value))
         batch.quality[batch.row < 0] = Quality.UNKNOWN_DEVICE
         for i in np.flatnonzero(batch.row < 0).tolist():
@@ -161,7 +159,7 @@ class Decoder:
         batch.quality[known & (batch.time > LATEST)] = Quality.FUTURE
         batch.time[(batch.time < EARLIEST) | (batch.time > LATEST)] = np.nan
         self._convert(batch, columns)
-        return _in_the_log(batch, sequence, stamp, np.arange(n, dtype=np.int32))
+        return batch
 
     def _convert(self, batch: Arrivals, columns: Columns) -> None:
         """Values into the units of their kinds, one pair of kind and unit at a time."""
@@ -242,13 +240,16 @@ def _sorted(batch: Arrivals, order: Index) -> Arrivals:
     return found
 
 
-def _in_the_log(batch: Arrivals, sequence: int | Index, stamp: int | Index, part: npt.NDArray[np.int32]) -> Arrivals:
-    """`batch` with its place in the log; readings that say no time are of when they came (`stamp`, ns since 1970)."""
+def _in_the_log(batch: Arrivals, sequence: int | Index, stamp: int | Index, part: Index) -> Arrivals:
+    """`batch` with its place in the log; readings that say no time are of when they came (`stamp`, ns since 1970).
+
+    Those of one message are then a microsecond apart: they are several readings, not one that came twice.
+    """
     n = len(batch)
     batch.arrived = np.broadcast_to(np.asarray(stamp, dtype=np.float64) / 1e9, n).copy()
     batch.sequence = np.broadcast_to(np.asarray(sequence, dtype=np.int64), n).copy()
-    batch.part = part
-    batch.time = np.where(np.isnan(batch.time), batch.arrived, batch.time)
+    batch.part = part.astype(np.int32)
+    batch.time = np.where(np.isnan(batch.time), batch.arrived + part * 1e-6, batch.time)
     return batch
 
 

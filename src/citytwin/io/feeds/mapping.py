@@ -154,8 +154,8 @@ def _resolved(record: dict[str, Any], carried: dict[str, Any]) -> tuple[dict[str
         if "v" in record or "bv" in carried:
             found["v"] = record.get("v", 0) + carried.get("bv", 0)
         time = record.get("t", 0) + carried.get("bt", 0)
-    except TypeError:
-        return found, carried
+    except TypeError:  # a base that is no number
+        return found | {"v": None, "t": "?"}, carried
     found.pop("t", None)
     if time >= RELATIVE:
         found["t"] = time
