@@ -227,3 +227,21 @@ def test_the_verification_model_is_the_products_of_decay_and_ratio_of_periods():
     model = exponential(["PGA", "SA(0.1)"])
     assert model.between[0, 1] == pytest.approx(0.1)
     assert float(model.decays[0].at(10_000.0)) == pytest.approx(np.exp(-1))
+
+
+def test_many_rough_observations_are_put_together_and_instruments_stay():
+    x, y = scattered(2000, span=40_000)
+    noise = np.full((1, 2000), 0.8)
+    noise[0, :5] = 0.0
+    observed = np.random.default_rng(1).normal(0.5, 0.9, (1, 2000))
+    many = Stations(flat(x, y), observed, noise, [str(i) for i in range(2000)])
+    few = many.thinned(300)
+    assert few.size <= 300
+    assert np.count_nonzero(few.noise == 0) == 5
+    assert set(observed[0, :5]) <= set(few.observed[0])
+    rough = few.noise[0] > 0
+    assert (few.noise[0, rough] <= 0.8 + 1e-9).all()
+    total = (1 / noise[0, 5:] ** 2).sum()
+    assert (1 / few.noise[0, rough] ** 2).sum() == pytest.approx(total)
+    assert (few.observed[0, rough] / few.noise[0, rough] ** 2).sum() == pytest.approx((observed[0, 5:] / 0.64).sum())
+    assert many.thinned(3000) is many

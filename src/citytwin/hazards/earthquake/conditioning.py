@@ -16,7 +16,7 @@ from scipy.linalg import cho_factor, cho_solve, solve_triangular
 from scipy.spatial.distance import cdist
 
 from citytwin.errors import InputError
-from citytwin.hazards.earthquake.correlation import Correlation, correlation
+from citytwin.hazards.earthquake.correlation import Correlation, Decay, correlation
 from citytwin.hazards.earthquake.shaking import Shaking
 from citytwin.hazards.earthquake.stations import Stations
 
@@ -52,6 +52,15 @@ class Known:
         """Mean and standard deviation of a measure's event term (in units of its between-event deviation)."""
         row = self.model.measures.index(measure)
         return float(self.mean[row]), float(np.sqrt(max(self.covariance[row, row], 0)))
+
+    def root(self) -> Array:
+        """A matrix whose product with its own transpose is the covariance."""
+        small = 1e-9 * np.eye(len(self.mean))
+        try:
+            return np.asarray(np.linalg.cholesky(self.covariance + small))
+        except np.linalg.LinAlgError:
+            values, vectors = np.linalg.eigh(self.covariance)
+            return np.asarray(vectors * np.sqrt(np.maximum(values, 0)))
 
     def latent(self, number: int) -> slice:
         """Where latent field `number` stands in mean and covariance."""
@@ -168,7 +177,9 @@ def _seen(stations: Stations, model: Correlation) -> tuple[Array, Array, tuple[A
         )
     distance = cdist(np.column_stack([x, y]), np.column_stack([x, y]))
     small = 1e-10 * np.eye(len(x))
-    cache = {d: np.linalg.cholesky(np.eye(len(x)) if d.white else d.at(distance) + small) for d in set(model.decays)}
+    cache: dict[Decay, Array] = {}
+    for decay in set(model.decays):
+        cache[decay] = np.asarray(np.linalg.cholesky(np.eye(len(x)) if decay.white else decay.at(distance) + small))
     return x, y, tuple(cache[d] for d in model.decays), _observations(stations, model, place, len(x))
 
 

@@ -42,7 +42,7 @@ class Decay:
         """Correlation at `distance` (m)."""
         h = np.asarray(distance, dtype=float)
         if self.white:
-            return (h == 0).astype(float)
+            return np.asarray(h == 0, dtype=float)
         return np.asarray(sum(s * np.exp(-((h / r) ** self.power)) for s, r in zip(self.shares, self.scales, strict=True)))
 
 

@@ -128,14 +128,14 @@ def _to_triangle(x: float, y: float, triangle: Array) -> float:
     n0, n1, n2 = e1 * f2 - e2 * f1, e2 * f0 - e0 * f2, e0 * f1 - e1 * f0
     size = n0 * n0 + n1 * n1 + n2 * n2
     if size < 1e-6:
-        return least
+        return float(least)
     p0, p1, p2 = x - a[0], y - a[1], -a[2]
     v = (n0 * (p1 * f2 - p2 * f1) + n1 * (p2 * f0 - p0 * f2) + n2 * (p0 * f1 - p1 * f0)) / size
     w = (n0 * (e1 * p2 - e2 * p1) + n1 * (e2 * p0 - e0 * p2) + n2 * (e0 * p1 - e1 * p0)) / size
     if v >= 0 and w >= 0 and v + w <= 1:
         off = p0 * n0 + p1 * n1 + p2 * n2
-        return min(least, off * off / size)
-    return least
+        least = min(least, off * off / size)
+    return float(least)
 
 
 @kernel
@@ -147,4 +147,4 @@ def _to_edge(x: float, y: float, a: Array, b: Array) -> float:
     if long > 0:
         share = min(max((p0 * d0 + p1 * d1 + p2 * d2) / long, 0.0), 1.0)
     q0, q1, q2 = p0 - share * d0, p1 - share * d1, p2 - share * d2
-    return q0 * q0 + q1 * q1 + q2 * q2
+    return float(q0 * q0 + q1 * q1 + q2 * q2)

@@ -33,7 +33,7 @@ def blocks(
     realisations: int,
     correlation: str | Correlation = "JB2009",
     stations: Stations | None = None,
-    block: int = 64,
+    block: int = 32,
     threads: int = 2,
 ) -> Iterator[Field]:
     """Ln of the measures, float32[m, b, n], `block` realisations at a time; the same bits on any number of threads.
@@ -61,7 +61,7 @@ class Sampler:
     """All that is worked out once for a set of places, before fields are drawn.
 
     node: int64[n], where each place stands in the order of drawing. neighbours: int32[nodes, k]. weight, left: of each latent
-    field (None for white ones). known: what stations tell.
+    field (None for white ones). known: what stations tell. root: of the covariance of event terms and of what is known.
     """
 
     shaking: Shaking
@@ -71,6 +71,7 @@ class Sampler:
     nodes: int
     neighbours: kernel.Indices
     weight: tuple[tuple[Field, Field] | None, ...]
+    root: Array
 
     @staticmethod
     def of(shaking: Shaking, correlation: str | Correlation = "JB2009", stations: Stations | None = None) -> Sampler:
@@ -89,7 +90,9 @@ class Sampler:
             if not decay.white:
                 shares, scales = np.array(decay.shares), np.array(decay.scales)
                 cache[decay] = kernel.weights(x, y, neighbours, first, shares, scales, decay.power)
-        return Sampler(shaking, model, known, node[first:], len(x), neighbours, tuple(cache[d] for d in model.decays))
+        root = known.root() if known else np.asarray(np.linalg.cholesky(model.between))
+        weight = tuple(cache[d] for d in model.decays)
+        return Sampler(shaking, model, known, node[first:], len(x), neighbours, weight, root)
 
     def draw(self, random: np.random.Generator, size: int) -> Field:
         """Ln of the measures in `size` realisations, float32[m, size, n]."""
@@ -105,21 +108,19 @@ class Sampler:
         s = self.shaking
         out = np.empty((len(s.measures), size, len(s.x)), dtype=np.float32)
         for row, measure in enumerate(self.model.rows(s.measures)):
-            parts = (np.ascontiguousarray(v[row], dtype=np.float32) for v in (s.median, s.between, s.within))
+            median, between, within = (np.ascontiguousarray(v[row], dtype=np.float32) for v in (s.median, s.between, s.within))
             mixing = self.model.mixing[measure].astype(np.float32)
-            kernel.spread(fields, self.node, event[measure], mixing, *parts, out[row])
+            kernel.spread(fields, self.node, event[measure], mixing, median, between, within, out[row])
         return out
 
     def _event_terms(self, random: np.random.Generator, size: int) -> tuple[Field, Field]:
         """Event terms, float32[measures, size], and the latent fields at the stations, float32[f, stations, size]."""
         f, events = len(self.model.decays), len(self.model.measures)
-        if self.known is None:
-            drawn = np.linalg.cholesky(self.model.between) @ random.standard_normal((events, size))
-            return drawn.astype(np.float32), np.empty((f, 0, size), dtype=np.float32)
-        values, vectors = np.linalg.eigh(self.known.covariance)
-        root = vectors * np.sqrt(np.maximum(values, 0))
-        drawn = self.known.mean[:, None] + root @ random.standard_normal((len(values), size))
-        return drawn[:events].astype(np.float32), drawn[events:].reshape(f, -1, size).astype(np.float32)
+        drawn = self.root @ random.standard_normal((len(self.root), size))
+        if self.known is not None:
+            drawn += self.known.mean[:, None]
+        at_stations = drawn[events:].reshape(f, -1, size) if self.known is not None else np.empty((f, 0, size))
+        return drawn[:events].astype(np.float32), at_stations.astype(np.float32)
 
 
 def _in_order(x: Array, y: Array, given_nodes: int) -> tuple[Array, Array, Rows, Rows]:

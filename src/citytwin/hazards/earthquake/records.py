@@ -27,6 +27,8 @@ from citytwin.hazards.earthquake.source import Rupture, ToMetres
 from citytwin.hazards.earthquake.stations import Stations
 
 Array = npt.NDArray[np.float64]
+MOST_PLACES = 800
+"""Places of stations beyond which felt reports near one another are put together."""
 _TAGS = {"acc": "PGA", "pga": "PGA", "vel": "PGV", "pgv": "PGV", "psa03": "SA(0.3)", "psa10": "SA(1.0)", "psa30": "SA(3.0)"}
 _VERTICAL = re.compile(r"(Z|UP|VERT|V)$", re.IGNORECASE)
 _SPECTRAL = re.compile(r"(?:psa|sa)\(?([0-9.]+)\)?$", re.IGNORECASE)
@@ -211,7 +213,7 @@ def stations_of(
     keep = np.flatnonzero(np.isfinite(observed).any(axis=0) & (distance <= within))
     if not keep.size:
         raise InputError(f"no station within {within:g} km of the rupture has {', '.join(wanted)}")
-    return Stations(expected, observed, noise, [r.name for r in records]).at(keep)
+    return Stations(expected, observed, noise, [r.name for r in records]).at(keep).thinned(MOST_PLACES)
 
 
 def _expected(

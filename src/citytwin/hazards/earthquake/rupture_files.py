@@ -90,8 +90,8 @@ def _json(found: dict[str, Any], path: Path) -> Rupture:
     if len(quads):
         return _with(quads, magnitude, hypocentre, rake, str(lower.get("locstring", "")))
     strike, dip = fact("strike", default=float("nan")), fact("dip", default=float("nan"))
-    plane = (None if np.isnan(v) else v for v in (rake, strike, dip))
-    return derived(magnitude, hypocentre, mechanism_of(rake), *plane)
+    known_rake, known_strike, known_dip = (None if np.isnan(v) else v for v in (rake, strike, dip))
+    return derived(magnitude, hypocentre, mechanism_of(rake), known_rake, known_strike, known_dip)
 
 
 def _polygons(found: dict[str, Any]) -> Array:
@@ -113,11 +113,11 @@ def _nrml(root: etree._Element, path: Path) -> Rupture:
     place = rupture.find("hypocenter")
     if place is None:
         raise InputError("the rupture has no hypocenter", str(path))
-    hypocentre = (*(number(place.get(k), f"{k} of the hypocenter", path) for k in ("lon", "lat", "depth")),)
+    lon, lat, depth = (number(place.get(k), f"{k} of the hypocenter", path) for k in ("lon", "lat", "depth"))
     quads = np.concatenate([_simple(rupture, path), _complex(rupture, path), _planes(rupture, path), _points(rupture, path)])
     if not len(quads):
         raise InputError(f"the {rupture.tag} has no surface", str(path))
-    return _with(quads, magnitude, hypocentre, rake)
+    return _with(quads, magnitude, (lon, lat, depth), rake)
 
 
 def _numbers(element: etree._Element | None, per: int, path: Path) -> Array:
@@ -141,7 +141,7 @@ def _simple(rupture: etree._Element, path: Path) -> Array:
         edges = []
         for depth in (upper, lower):
             out = depth / np.tan(np.radians(dip)) * 1000
-            lon, lat, _ = geod.fwd(*trace.T, np.full(len(trace), strike + 90), np.full(len(trace), out))
+            lon, lat, _ = geod.fwd(trace[:, 0], trace[:, 1], np.full(len(trace), strike + 90), np.full(len(trace), out))
             edges.append(np.column_stack([lon, lat, np.full(len(trace), depth)]))
         found.append(_between(*edges))
     return np.concatenate(found)

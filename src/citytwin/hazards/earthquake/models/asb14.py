@@ -38,4 +38,4 @@ def _site(c: SimpleNamespace, s: Setting, pga: Array) -> Array:
     vs30 = np.asarray(s.vs30)
     ratio = vs30 / c.v_ref
     soft = c.b_1 * np.log(ratio) + c.b_2 * np.log((pga + c.c * ratio**c.n) / ((pga + c.c) * ratio**c.n))
-    return np.where(vs30 < c.v_ref, soft, c.b_1 * np.log(np.minimum(vs30, c.v_con) / c.v_ref))
+    return np.asarray(np.where(vs30 < c.v_ref, soft, c.b_1 * np.log(np.minimum(vs30, c.v_con) / c.v_ref)))

@@ -61,7 +61,7 @@ def _hanging_wall(c: SimpleNamespace, s: Setting) -> Array:
     beside = np.where(np.isnan(s.ry0), np.clip(1 - np.asarray(s.rjb) / 30, 0, 1), beside)
     steep = np.minimum(90 - dip, 60) / 45
     wall = c.a13 * steep * size * np.nan_to_num(place) * np.clip(1 - top**2 / 100, 0, 1) * beside
-    return np.where((rx < 0) | (m <= 5.5) | (dip >= 90), 0.0, wall)
+    return np.asarray(np.where((rx < 0) | (m <= 5.5) | (dip >= 90), 0.0, wall))
 
 
 def _distance(c: SimpleNamespace, s: Setting, region: str) -> Array:
@@ -80,7 +80,7 @@ def _site(c: SimpleNamespace, vs30: Number, rock: Number) -> Array:
     """Eq. 7."""
     ratio = _capped(c, vs30)
     soft = c.a10 * np.log(ratio) - c.b * np.log(rock + c.c) + c.b * np.log(rock + c.c * ratio**c.n)
-    return np.where(ratio < 1, soft, (c.a10 + c.b * c.n) * np.log(ratio))
+    return np.asarray(np.where(ratio < 1, soft, (c.a10 + c.b * c.n) * np.log(ratio)))
 
 
 def _regional(c: SimpleNamespace, vs30: Number, region: str) -> Array:

@@ -46,4 +46,4 @@ def _site(c: SimpleNamespace, vs30: Number, rock: Number) -> Array:
     """Eqs 5 and 6."""
     ratio = np.minimum(vs30, 1000.0) / c.v_lin
     soft = c.t_12 * np.log(ratio) - c.b * np.log(rock + c.c) + c.b * np.log(rock + c.c * ratio**c.n)
-    return np.where(np.asarray(vs30) < c.v_lin, soft, (c.t_12 + c.b * c.n) * np.log(ratio))
+    return np.asarray(np.where(np.asarray(vs30) < c.v_lin, soft, (c.t_12 + c.b * c.n) * np.log(ratio)))

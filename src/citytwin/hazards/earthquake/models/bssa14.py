@@ -64,7 +64,7 @@ def _depth(c: SimpleNamespace, s: Setting, basin: str) -> Array | float:
     else:
         usual = np.exp(-7.15 / 4 * np.log((vs30**4 + 570.94**4) / (1360.0**4 + 570.94**4)))
     deeper = np.where(np.isnan(z1), 0.0, z1 - usual) / 1000
-    return np.where(deeper <= c.f_7 / c.f_6, c.f_6 * deeper, c.f_7)
+    return np.asarray(np.where(deeper <= c.f_7 / c.f_6, c.f_6 * deeper, c.f_7))
 
 
 def _deviations(c: SimpleNamespace, s: Setting) -> tuple[Array, Array]:

@@ -59,12 +59,12 @@ class Setting:
 
 def reverse(rake: Number, within: float = 60.0) -> Array:
     """1 where the slip is reverse: rake within `within` degrees of 90, the ends left out; 0 where it is unknown (NaN)."""
-    return (np.abs(np.asarray(rake) - 90) < within).astype(float)
+    return np.asarray(np.abs(np.asarray(rake) - 90) < within, dtype=float)
 
 
 def normal(rake: Number, within: float = 60.0) -> Array:
     """1 where the slip is normal: rake within `within` degrees of -90, the ends left out; 0 where it is unknown (NaN)."""
-    return (np.abs(np.asarray(rake) + 90) < within).astype(float)
+    return np.asarray(np.abs(np.asarray(rake) + 90) < within, dtype=float)
 
 
 def by_mechanism(rake: Number, strike_slip: float, normal: float, reverse: float, unknown: float) -> Array:
