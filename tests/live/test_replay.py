@@ -13,7 +13,8 @@ from test_live_twin import counted, living, until
 
 from citytwin.cli import main
 from citytwin.errors import InputError
-from citytwin.io.feeds.replay import read_recording, replay
+from citytwin.io.feeds.recording import read_recording
+from citytwin.io.feeds.replay import replay
 
 
 @pytest.fixture

@@ -11,6 +11,8 @@ import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlencode
 
 import click
 
@@ -22,7 +24,8 @@ from citytwin.incidents.command import CommandKinds
 from citytwin.io.feeds.fleet import Fleet, Sent
 from citytwin.io.feeds.mqtt import Publisher
 from citytwin.io.feeds.obeying import Obeying
-from citytwin.io.feeds.replay import over_mqtt, read_recording
+from citytwin.io.feeds.recording import read_layout, read_recording
+from citytwin.io.feeds.replay import over_mqtt
 from citytwin.io.feeds.replay import replay as replay_readings
 from citytwin.io.feeds.signals import FAULT_SHARE
 from citytwin.io.feeds.water import RunWater
@@ -90,10 +93,16 @@ def listen(city: Path, mqtt_port: int, host: str, seconds: float | None) -> None
 @click.argument("recording", type=click.Path(path_type=Path))
 @click.option("--speed", type=float, default=math.inf, help="Times as fast as recorded; without it as fast as can be.")
 @click.option("--mqtt", default="127.0.0.1:1883", show_default=True, metavar="HOST:PORT", help="Where the broker listens.")
-def replay(city: Path, recording: Path, speed: float, mqtt: str) -> None:
-    """Publish the readings of RECORDING (CSV or Parquet: device, time, value; or a time and a column a device)."""
+@click.option("--layout", type=click.Path(path_type=Path), help="TOML file that says what the recording does not.")
+@click.option("--with", "settings", multiple=True, metavar="NAME=VALUE", help="One setting of a layout; may be repeated.")
+def replay(city: Path, recording: Path, speed: float, mqtt: str, layout: Path | None, settings: tuple[str, ...]) -> None:
+    """Publish the readings of RECORDING (CSV, Parquet, Feather; long, wide, or a column a quantity; compressed or not).
+
+    Settings: time, time_format, zone, begin, every, device, columns, devices, unit, missing, separator, decimal, encoding, skip.
+    """
     host, port = _address(mqtt)
-    known, table = read_city(city), read_recording(recording)
+    known, table = read_city(city), read_recording(recording, read_layout(layout, settings))
+    say(f"{len(table)} readings of {table['device'].nunique()} devices")
 
     async def run() -> Publisher:
         publisher = Publisher(host, port, f"replay-{os.getpid()}")
@@ -104,6 +113,56 @@ def replay(city: Path, recording: Path, speed: float, mqtt: str) -> None:
 
     done = asyncio.run(run())
     print(f"{done.sent} readings sent, {done.acked} acknowledged")
+
+
+@devices.command()
+@click.argument("city", type=click.Path(path_type=Path))
+@click.option("--device", default="", help="All about one device.")
+@click.option("--kind", default="", help="Only devices of this kind.")
+@click.option("--status", default="", help="Only online, late, silent, faulty or unknown devices, or those in maintenance.")
+@click.option("--reason", default="", help="Only devices of which readings were not believed for this reason.")
+@click.option("--most", type=click.IntRange(1, 10_000), default=20, show_default=True, help="List so many devices.")
+@click.option("--url", default="http://127.0.0.1:8000", show_default=True, help="Where the twin of CITY is served.")
+@json_option
+def health(
+    city: Path, device: str, kind: str, status: str, reason: str, most: int, url: str, as_json: bool
+) -> None:  # fmt: skip
+    """Show how the devices of CITY are: the worst first, with what the checks found. Asks the twin that is served."""
+    name = read_city(city).name
+    with served_at(url) as twin:
+        there = twin.get("/api/city")["name"]
+        if there != name:
+            raise ConflictError(f'the twin served there is of "{there}"', url, "say --url")
+        if device:
+            found = twin.get(f"/api/devices/{quote(device)}/health")
+        else:
+            words = {"kind": kind, "status": status, "reason": reason, "limit": most}
+            found = twin.get("/api/devices/health?" + urlencode(words))
+    if as_json:
+        print_json(found)
+    elif device:
+        _show_device(found)
+    else:
+        print(f"{found['number']} devices: " + _counted(found["statuses"]))
+        print("readings: " + _counted(found["reasons"]))
+        for line in found["devices"]:
+            _show_line(line)
+
+
+def _show_device(found: dict[str, Any]) -> None:
+    _show_line(found)
+    uptime = "not known" if found["uptime"] is None else f"{100 * found['uptime']:.1f} %"
+    print(f"received {found['received']} of {found['expected']} readings; up {uptime} of the time")
+    for each in found["recent"][:10]:
+        print(f"  {each['reason'].replace('_', ' ')}: {each['raw']}")
+
+
+def _show_line(line: dict[str, Any]) -> None:
+    print(f"{line['key']:<24} {line['kind']:<20} {line['status']:<12} {_counted(line['counts'])}")
+
+
+def _counted(counts: dict[str, int]) -> str:
+    return ", ".join(f"{n} {word.replace('_', ' ')}" for word, n in counts.items() if n) or "none"
 
 
 @devices.command()
