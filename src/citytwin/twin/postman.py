@@ -18,7 +18,8 @@ from citytwin.incidents.message import Message
 from citytwin.io.channels import Channel, UndeliverableError, UnsentError
 from citytwin.io.stores.records import Outbox, SqlJournal
 
-CLAIM_SECONDS = 300.0  # longer than any channel's timeout
+CLAIM_SECONDS = 600.0  # longer than it takes to send so many
+AT_ONCE = 5
 LOOK_SECONDS = 2.0
 FIRST_WAIT, LONGEST_WAIT = 5.0, 900.0  # seconds before a message is tried again: doubled each time
 
@@ -41,6 +42,7 @@ class Postman:
     async def run(self) -> None:
         """For ever: send what is due, each channel on its own."""
         try:
+            await asyncio.to_thread(self.outbox.release, time.time())
             self.journal.tell(await asyncio.to_thread(self.outbox.undeclared, list(self.channels), _given_up))
         except OutsideError as error:
             log.warning("%s", error)
@@ -53,7 +55,7 @@ class Postman:
         while True:
             event.clear()
             try:
-                claimed = await asyncio.to_thread(self.outbox.claim, 1, CLAIM_SECONDS, None, channel.name)
+                claimed = await asyncio.to_thread(self.outbox.claim, AT_ONCE, CLAIM_SECONDS, None, channel.name)
             except OutsideError as error:
                 log.warning("%s", error)
                 claimed = []

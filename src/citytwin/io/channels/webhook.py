@@ -14,6 +14,7 @@ import json
 import ssl
 import time
 from collections.abc import Callable
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -42,6 +43,10 @@ class WebhookChannel:
         self.attempts = said.attempts
         self.clock: Callable[[], float] = time.time
 
+    @cached_property
+    def _trust(self) -> ssl.SSLContext:
+        return ssl.create_default_context(cafile=self.said.ca_file)
+
     def describe(self) -> dict[str, Any]:
         """The host; path and query of the address may hold a secret."""
         host = urlsplit(self.said.url).hostname if isinstance(self.said.url, str) else "kept secret"
@@ -56,8 +61,9 @@ class WebhookChannel:
             more = {name: value.read() for name, value in self.said.headers.items()}
             secrets = [url, urlsplit(url).path, secret, *more.values()]
             content = body(message)
-            trust = ssl.create_default_context(cafile=self.said.ca_file)
-            async with httpx.AsyncClient(timeout=duration(self.said.timeout), verify=trust, follow_redirects=False) as client:
+            async with httpx.AsyncClient(
+                timeout=duration(self.said.timeout), verify=self._trust, follow_redirects=False
+            ) as client:
                 answer = await client.post(
                     url, content=content, headers={**signed(message, content, secret, self.clock()), **more}
                 )

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import errno
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,9 @@ class Records:
     def __init__(self, engine: sa.Engine, where: str) -> None:
         self.engine = engine
         self.where = where
+        sqlite = engine.dialect.name == "sqlite"
+        # SQLite lets who waits sleep and look again: threads of ours wait for each other here, in turn, and not there
+        self._turn: AbstractContextManager[Any] = threading.Lock() if sqlite else nullcontext()
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
@@ -40,7 +44,12 @@ class Records:
 
         In SQLite only one writes at a time, from the start of the block; others wait.
         """
-        with told(self.where), self.engine.connect().execution_options(writes=True) as connection, connection.begin():
+        with (
+            self._turn,
+            told(self.where),
+            self.engine.connect().execution_options(writes=True) as connection,
+            connection.begin(),
+        ):
             yield connection
 
     def close(self) -> None:

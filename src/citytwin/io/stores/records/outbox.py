@@ -65,6 +65,11 @@ class Outbox:
         with self.records.read() as connection:
             return [message_of(row) for row in connection.execute(query).mappings()]
 
+    def release(self, now: float) -> None:
+        """Let go of all claims: for a sender that begins, and is the only one."""
+        with self.records.write() as connection:
+            connection.execute(outbox.update().where(outbox.c.state == SENDING).values(state=WAITING, due=now))
+
     def undeclared(self, channels: Sequence[str], entry: Callable[[Message], Entry]) -> list[Entry]:
         """Give up what waits for channels that are not among `channels`; `entry` says so in the journal."""
         with self.records.write() as connection:
