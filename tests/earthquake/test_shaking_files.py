@@ -56,6 +56,23 @@ def test_every_kind_of_openquake_rupture_is_read(tmp_path, kind):
     assert found.top_depth == top
 
 
+HEAD = "#,,,\nseed,mag,rake,lon,lat,dep,multiplicity,trt,kind,mesh,extra\n"
+
+
+@pytest.mark.parametrize(
+    ("mesh", "planes"),
+    [
+        ("[[[13.0, 13.0, 13.1, 13.1]], [[41.9, 42.1, 41.9, 42.1]], [[2, 2, 12, 12]]]", 1),
+        ("[[[13.0, 13.0, 13.0], [13.1, 13.1, 13.1]], [[41.9, 42.0, 42.1], [41.9, 42.0, 42.1]], [[2, 2, 2], [12, 12, 12]]]", 2),
+    ],
+)
+def test_ruptures_of_openquakes_csv_are_read(tmp_path, mesh, planes):
+    found = read_rupture(written(tmp_path, "r.csv", f'{HEAD}1,6.5,90,13.05,42.0,8,1,Active,Planar,"{mesh}",\n'))
+    assert len(found.quads) == planes
+    assert found.strike == pytest.approx(0.0, abs=0.5) or found.strike == pytest.approx(360.0, abs=0.5)
+    assert found.top_depth == 2.0
+
+
 def test_a_simple_fault_dips_to_the_right_of_its_strike(tmp_path):
     text = NRML.format(f"<simpleFaultRupture>{FACTS}{SIMPLE}</simpleFaultRupture>")
     quads = read_rupture(written(tmp_path, "r.xml", text)).quads
@@ -89,6 +106,7 @@ def test_ruptures_of_shakemap_are_read(tmp_path):
         ('{"mag": 60, "lon": 1, "lat": 2, "depth": 3}', "magnitude 60"),
         ('{"mag": 6, "lon": 1, "lat": 200, "depth": 3}', "not longitude, latitude"),
         ("{", "not JSON"),
+        ("mag,mesh\n6,[]\n", "not a number"),
     ],
 )
 def test_a_damaged_rupture_is_refused_in_one_line_that_names_the_file(tmp_path, text, said):

@@ -1,8 +1,10 @@
-"""Ruptures from files: OpenQuake's NRML, ShakeMap's rupture.json, event.xml and fault.txt, or a few values as JSON."""
+"""Ruptures from files: OpenQuake's NRML and CSV, ShakeMap's rupture.json, event.xml and fault.txt, or a few values as JSON."""
 
 from __future__ import annotations
 
+import csv
 import itertools
+import json
 from pathlib import Path
 from typing import Any
 
@@ -29,13 +31,17 @@ def read_rupture(path: Path) -> Rupture:
             return _event(root, path) if root.tag == "earthquake" else _nrml(root, path)
         if text[:1] == b"{":
             return _json(parsed_json(path), path)
+        if b"mesh" in text and b"mag" in text:
+            return _csv(text.decode("utf-8", "replace"), path)
     except InputError as error:
         raise error if error.where else InputError(error.message, str(path), error.hint) from None
     except TwinError:
         raise
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise InputError(f"is no rupture that can be read: {error!r}", str(path)) from None
-    raise InputError("is no rupture", str(path), "allowed: NRML rupture, ShakeMap rupture.json or event.xml, JSON of values")
+    raise InputError(
+        "is no rupture", str(path), "allowed: NRML rupture, OpenQuake CSV, ShakeMap rupture.json or event.xml, JSON of values"
+    )
 
 
 def read_fault(path: Path, rupture: Rupture) -> Rupture:
@@ -58,6 +64,25 @@ def read_fault(path: Path, rupture: Rupture) -> Rupture:
 def _with(quads: Array, magnitude: float, hypocentre: tuple[float, float, float], rake: float, name: str = "") -> Rupture:
     strike, dip = angles_of(quads)
     return Rupture(magnitude, hypocentre, quads, rake, dip, strike, False, name)
+
+
+def _csv(text: str, path: Path) -> Rupture:
+    """The first rupture of OpenQuake's CSV: `mesh` holds longitudes, latitudes and depths, rows downward."""
+    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    row = next(csv.DictReader(lines), None)
+    if row is None:
+        raise InputError("has no rupture", str(path))
+    magnitude, rake, lon, lat, depth = (number(row.get(k), k, path) for k in ("mag", "rake", "lon", "lat", "dep"))
+    mesh = np.array(json.loads(row.get("mesh") or "[]"), dtype=float)
+    if mesh.ndim != 3 or len(mesh) != 3:
+        raise InputError("the mesh of the rupture is not longitudes, latitudes and depths of rows", str(path))
+    points = np.moveaxis(mesh, 0, 2)
+    if points.shape[:2] == (1, 4):  # a plane: upper left, upper right, lower left, lower right
+        points = points[0][[[0, 1], [2, 3]]]
+    quads = [np.empty((0, 4, 3)), *(_between(a, b) for a, b in itertools.pairwise(points))]
+    if len(points) == 1 or points.shape[1] == 1:
+        quads.append(np.repeat(points.reshape(-1, 1, 3), 4, axis=1))
+    return _with(np.concatenate([q.reshape(-1, 4, 3) for q in quads]), magnitude, (lon, lat, depth), rake)
 
 
 def _event(event: etree._Element, path: Path) -> Rupture:
