@@ -172,10 +172,13 @@ def test_station_lists_of_all_kinds_say_the_same(tmp_path):
         "geometry": {"coordinates": [13, 42]},
         "properties": {"station_type": "macroseismic", "intensity": 6.0, "channels": []},
     }
+    cell = [[13.0, 42.0], [13.2, 42.0], [13.2, 42.2], [13.0, 42.2]]
+    by_cell = {"geometry": {"type": "Polygon", "coordinates": [cell]}, "properties": {"cdi": 5.1, "nresp": 9, "name": "cell"}}
     flagged = {"geometry": {"coordinates": [13, 42]}, "properties": {"channels": [channel(20.0, "T")]}}
-    document = json.dumps({"features": [feature, felt, flagged]})
+    document = json.dumps({"features": [feature, felt, flagged, by_cell]})
     from_json = read_records(written(tmp_path, "s.json", document))
-    assert len(from_json) == 2
+    assert len(from_json) == 3
+    assert (from_json[2].lon, from_json[2].lat) == pytest.approx((13.1, 42.1))
     assert from_json[0].values["PGA"] == pytest.approx((np.log(0.2), 0.1))
     from_csv = read_records(written(tmp_path, "s.csv", STATIONS_CSV))
     assert np.exp(from_csv[0].values["SA(0.3)"][0]) == pytest.approx(0.5)

@@ -120,7 +120,9 @@ def _features(found: Any, path: Path) -> list[dict[str, Any]]:
 
 def _of_feature(feature: dict[str, Any], path: Path) -> Record:
     try:
-        facts, (lon, lat) = feature["properties"], feature["geometry"]["coordinates"][:2]
+        facts, shape = feature["properties"], feature["geometry"]
+        ring = [shape["coordinates"]] if shape.get("type", "Point") == "Point" else shape["coordinates"][0]
+        lon, lat = (float(np.mean([point[i] for point in ring])) for i in (0, 1))  # felt reports may come by cells
         found: dict[str, list[tuple[float, float]]] = {}
         for channel in facts.get("channels") or []:
             if _VERTICAL.search(str(channel.get("name", ""))):
@@ -144,7 +146,7 @@ def _of_feature(feature: dict[str, Any], path: Path) -> Record:
             felt = _felt(intensity, facts.get("intensity_stddev", facts.get("stddev")), facts.get("nresp"), path)
         vs30 = facts.get("vs30")
         ground = number(vs30, "vs30", path) if vs30 not in (None, "", "null") else float("nan")
-        return Record(str(facts.get("code", facts.get("name", ""))), float(lon), float(lat), _together(found), felt, ground)
+        return Record(str(facts.get("code", facts.get("name", ""))), lon, lat, _together(found), felt, ground)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InputError(f"a feature is no station: {error!r}", str(path)) from None
 
