@@ -53,6 +53,7 @@ class Memory:
             sequence = 0
             self._recall(self._history.last_before(time.time() + 3600, LONG_LOOKBACK, number=8))
         self._count(sequence)
+        reader.recent.refill(self._writer.store, reader.decoder.spoken.names)
         for notice in self._writer.store.notices.since(sequence):
             reader.heeding.take(notice)
         checks = reader.checks

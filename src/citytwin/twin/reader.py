@@ -19,6 +19,7 @@ from citytwin.state import Arrivals, Checks, Health, Quality, State
 from citytwin.twin.devices import Devices
 from citytwin.twin.listeners import Listeners
 from citytwin.twin.notices import Heeding, around_notices
+from citytwin.twin.recent import Recent
 from citytwin.twin.writer import Writer
 
 MOST_WAITING = 1_000_000  # more than this are not read from the log until the history has taken some
@@ -41,6 +42,7 @@ class Reader:
         self.rejected: list[dict[str, Any]] = []
         self.listeners = listeners
         self.problem = ""
+        self.recent = Recent()
         self.heeding = Heeding(devices, state, self.checks, self.health)
         self._writer = writer
 
@@ -72,6 +74,7 @@ class Reader:
         """Check and apply all readings of the log after `read_to` up to place `last`, then what people said."""
         if len(batch):
             self.checks.check(batch)
+            self.recent.judge(batch)
             self._apply(batch)
         for _, said in batch.notices:
             self.heeding.heed(said)

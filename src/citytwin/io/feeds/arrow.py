@@ -54,7 +54,7 @@ def _columns(table: pa.Table, names: Words) -> Columns:
     if missing:
         raise InputError(f"this Arrow stream has no column {missing[0]}", "readings", HINT)
     device = table["device"]
-    rows = [_rows(chunk, names) for chunk in device.chunks]
+    rows = [rows_of(chunk, names) for chunk in device.chunks]
     row = np.concatenate(rows) if rows else np.empty(0, np.int32)
     n = len(table)
     units, unit = _coded(table["unit"]) if "unit" in table.column_names else ([], np.full(n, -1, dtype=np.int64))
@@ -63,10 +63,10 @@ def _columns(table: pa.Table, names: Words) -> Columns:
     return Columns(row, lambda i: str(device[i].as_py() or ""), time, value, units, unit)
 
 
-def _rows(keys: pa.Array, names: Words) -> npt.NDArray[np.int32]:
+def rows_of(keys: pa.Array, names: Words) -> npt.NDArray[np.int32]:
     """Row of each device key, -1 where there is none."""
     if pa.types.is_dictionary(keys.type):
-        known = np.append(_rows(keys.dictionary, names), np.int32(-1))
+        known = np.append(rows_of(keys.dictionary, names), np.int32(-1))
         found: npt.NDArray[np.int32] = known[keys.indices.cast(pa.int64()).fill_null(-1).to_numpy(zero_copy_only=False)]
         return found
     keys = keys.cast(pa.large_string())
