@@ -37,6 +37,7 @@ max_payload: 8MB
 max_pending: 256MB
 jetstream {{
   store_dir: {store}
+  max_file_store: 1TB
   sync_interval: "{sync}"
   max_buffered_msgs: 200000
   max_buffered_size: 256MB
