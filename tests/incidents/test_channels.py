@@ -413,7 +413,7 @@ asyncio.run(run())
 
 def test_killed_again_and_again_every_message_arrives_under_one_key(tmp_path: Path, receiver: Receiver) -> None:
     promised = 0
-    for round_ in range(4):
+    for round_ in range(2):
         process = subprocess.Popen([sys.executable, "-c", PROGRAM, str(tmp_path), receiver.url, str(promised), "500"],
                                    stdout=subprocess.PIPE, text=True, env={**os.environ, "HOOK_SECRET": SECRET})  # fmt: skip
         assert process.stdout is not None
@@ -427,5 +427,5 @@ def test_killed_again_and_again_every_message_arrives_under_one_key(tmp_path: Pa
     kept = {m.key for m in outbox.messages(limit=10_000)}
     assert {f"k{i}" for i in range(promised)} <= kept
     assert set(got) == kept
-    assert len(got) - len(set(got)) <= 4  # at most the one that was on its way at each kill
+    assert len(got) - len(set(got)) <= 2  # at most the one that was on its way at each kill
     assert journal.verify() is None

@@ -198,11 +198,13 @@ def fetch(
 def synthesize(out: Path, people: int, devices: int, seed: int, name: str, replace: bool, as_json: bool) -> None:
     """Make up the city folder OUT: believable, and the same for the same seed."""
     from citytwin.city.synthetic import synthesize as make
+    from citytwin.cli.rules import write_made_rules
 
     _refuse_existing(out, replace)
     with show.progress(f"making up {out.name}") as told:
         made = make(people, devices, seed, name or None, told)
         _write(made, out, replace)
+    write_made_rules(out)
     _tell(out, as_json)
 
 

@@ -69,9 +69,11 @@ def demo(
 def _make(folder: Path, people: int, devices: int, seed: int) -> None:
     from citytwin.city import write_city
     from citytwin.city.synthetic import synthesize
+    from citytwin.cli.rules import write_made_rules
 
     with progress("demo city") as told:
         write_city(synthesize(people, devices, seed, progress=told), folder)
+    write_made_rules(folder)
     say(f"made a city of {people} people with {devices} devices in {folder}")
 
 
