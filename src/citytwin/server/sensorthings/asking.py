@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -170,7 +171,9 @@ class Question:
             else:
                 view = VIEWS[name]
             parts.append(f'"{name}" as not materialized ({view})')
-        return cursor.execute(f"with {', '.join(parts)} {query}", words)
+        query = f"with {', '.join(parts)} {query}"
+        named = set(re.findall(r"\$(\w+)", query))  # a literal that became another type leaves its first word behind
+        return cursor.execute(query, {name: value for name, value in words.items() if name in named})
 
     def ask(self, cursor: duckdb.DuckDBPyConnection, days: list[str] | None) -> list[Row]:
         """The rows of a page and one more; from Observations of `days` only."""

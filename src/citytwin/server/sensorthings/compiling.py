@@ -151,7 +151,9 @@ class Compiler:
 
     def _with_null(self, a: Sql, sign: str, b: Sql) -> str:
         other = b if a.type == "null" else a
-        text = self.to(other, "text").text if other.type == "json" else (other.begin or other.text)
+        text = (
+            f"coalesce(nullif({other.text}, 'null'), cast({other.number} as varchar))" if other.type == "result" else other.text
+        )
         if sign not in ("eq", "ne"):
             return "false"
         return f"({text} is null)" if sign == "eq" else f"({text} is not null)"
