@@ -107,3 +107,61 @@ def score(
             extra = tuple("" if v is None else f"{v:.4g}" for v in parts)
             shown.append((r.group, r.forecasts, f"{r.wis:.4g}", *extra, f"{r.inside_50:.3f}", f"{r.inside_95:.3f}"))
     print_table(shown)
+
+
+@forecast.command()
+@click.argument("city_folder", metavar="CITY", type=click.Path(path_type=Path))
+@click.option(
+    "--readings", type=click.Path(path_type=Path), help="Table (zone, date, cases, admissions, wastewater), not devices."
+)
+@click.option("--until", help="Last day that counts, as in 2026-01-31; else the last with a reading.")
+@click.option("--seen", type=click.FloatRange(0.001, 1), help="Share of infections that become reported cases.")
+@click.option("--admitted", type=click.FloatRange(1e-5, 1), help="Share of infections that are admitted to hospital.")
+@click.option("--generation", type=click.FloatRange(1, 20), help="Days from one infection to the next.")
+@click.option("--out", type=click.Path(path_type=Path), help="Write the whole forecast here as JSON.")
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Same seed, same forecast.")
+@json_option
+def city(
+    city_folder: Path, readings: Path | None, until: str | None, seen: float | None, admitted: float | None,
+    generation: float | None, out: Path | None, seed: int, as_json: bool,
+) -> None:  # fmt: skip
+    """R(t), today's infections and four weeks ahead for every zone of CITY, from its case, hospital and wastewater readings."""
+    import json
+
+    from citytwin.city import read_city
+    from citytwin.forecast.city import Disease, assimilate, described
+    from citytwin.forecast.zones import KINDS, from_devices, from_table
+    from citytwin.io.stores.daily import daily
+    from citytwin.jsonable import plain
+
+    opened, last = read_city(city_folder), _day(until) if until else None
+    given = {"seen": seen, "admitted": admitted, "generation": generation}
+    disease = Disease(**{k: v for k, v in given.items() if v is not None})  # type: ignore[arg-type]
+    if readings is not None:
+        found = from_table(opened, readings, last)
+    else:
+        found = from_devices(opened, daily(city_folder, list(KINDS)), last)
+    document = described(assimilate(found, disease, seed))
+    if out is not None:
+        out.write_text(json.dumps(plain(document), allow_nan=False) + "\n", encoding="utf-8")
+        say(f"written to {out}")
+    if as_json:
+        print_json(document)
+    else:
+        print_table(_zone_rows(document))
+
+
+def _zone_rows(document: dict[str, Any]) -> list[tuple[Any, ...]]:
+    """A line for the city and each zone: R and infections today, admissions of the four weeks, each with its 95 % band."""
+    rows: list[tuple[Any, ...]] = [
+        (document["today"], "R", "infections today", "cases in week 1", "admissions in week 1", "in week 4")
+    ]
+
+    def band(values: dict[str, list[float]], at: int) -> str:
+        return f"{values['median'][at]:.3g} ({values['low'][at]:.3g} to {values['high'][at]:.3g})"
+
+    for name, one in {"city": document["city"], **document["zones"]}.items():
+        weekly = one["weekly_admissions_ahead"]
+        rows.append((name, band(one["reproduction"], -1), band(one["infections"], -1), band(one["weekly_cases_ahead"], 0),
+                     band(weekly, 0), band(weekly, -1)))  # fmt: skip
+    return rows

@@ -50,11 +50,11 @@ class Renewal:
 
     def generation_pmf(self) -> Array:
         """Share of infections that happen 1, 2, ... days after the infector's own."""
-        return _discrete(self.generation, self.generation_sd, 21)[1:]
+        return discrete(self.generation, self.generation_sd, 21)[1:]
 
     def delay_pmf(self) -> Array:
         """Share of infections that are counted 0, 1, 2, ... days later."""
-        return _discrete(self.delay, self.delay_sd, 21)
+        return discrete(self.delay, self.delay_sd, 21)
 
     @property
     def sigma(self) -> float:
@@ -67,8 +67,8 @@ class Renewal:
         return float(self.damping ** (self.period / 7))
 
 
-def _discrete(mean: float, sd: float, last: int) -> Array:
-    """A gamma distribution by whole days 0 ... last, renormalised."""
+def discrete(mean: float, sd: float, last: int) -> Array:
+    """Shares of whole days 0 ... last of a gamma distribution with this mean and spread (days)."""
     shape = (mean / sd) ** 2
     edges = np.concatenate([[0.0], np.arange(last + 1) + 0.5])
     share = np.diff(stats.gamma.cdf(edges, shape, scale=mean / shape))

@@ -178,7 +178,7 @@ def _grown(values: Array, national: Array, fits: list[growth.Fit], memory: tuple
 
 
 def _from_log(z: Array) -> Array:
-    return np.maximum(np.exp(np.minimum(z, 25.0)) - 1, 0.0)
+    return np.asarray(np.maximum(np.exp(np.minimum(z, 25.0)) - 1, 0.0))
 
 
 def _widened(member: Member, step: int, factor: float) -> Array:

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -145,12 +146,12 @@ def _long(frame: pd.DataFrame, path: Path, where: Mapping[str, str]) -> pd.DataF
         frame = frame[frame[name].astype(str) == value]
         if frame.empty:
             raise InputError(f'no row has {name} "{value}"', str(path))
-    date, as_of, place, value = (_column(frame, what) for what in ("date", "as_of", "location", "value"))
+    date, as_of, place = (_column(frame, what) for what in ("date", "as_of", "location"))
+    value = _column(frame, "value")
     if date is None:
         raise InputError("no column holds the date", str(path), f"one of {', '.join(NAMES['date'])}")
     if value is None:
-        frame = _melted(frame, date, as_of, path)
-        place, value = "location", "value"
+        return _long(_melted(frame, date, as_of, path), path, {})
     out = pd.DataFrame({"date": _days(frame[date], path, date)})
     out["release"] = _days(frame[as_of], path, as_of) if as_of else out["date"].max()
     out["dated"] = as_of is not None
@@ -203,8 +204,8 @@ def _weekly(frame: pd.DataFrame, path: str) -> pd.DataFrame:
     if gap == 1:
         end = frame["date"] + pd.to_timedelta((5 - frame["date"].dt.day_of_week) % 7, unit="D")
         groups = frame.assign(date=end).groupby(["release", "dated", "location", "date"], as_index=False)["value"]
-        summed: pd.DataFrame = groups.agg(value="sum", days="count")
-        return summed[summed["days"] == 7].drop(columns="days").reset_index(drop=True)
+        summed: Any = groups.agg(value="sum", days="count")
+        return pd.DataFrame(summed[summed["days"] == 7].drop(columns="days").reset_index(drop=True))
     if gap % 7 or len({int(d) % 7 for d in days.astype(int)}) > 1:
         raise InputError("the numbers are neither daily nor weekly", path, "one number a day, or one every seven days")
     return frame

@@ -168,9 +168,8 @@ def parse_study(said: Any, folder: Path | None = None) -> Study:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
-        allowed = Decision.model_fields if len(first["loc"]) > 2 and first["loc"][0] == "decisions" else Form.model_fields
-        known = {Objective: "objectives", Constraint: "constraints"}
-        fields = next((m.model_fields for m, name in known.items() if first["loc"][0] == name), allowed)
+        inner: dict[str, type[BaseModel]] = {"decisions": Decision, "objectives": Objective, "constraints": Constraint}
+        fields = (inner.get(str(first["loc"][0]), Form) if len(first["loc"]) > 2 else Form).model_fields
         hint = nearest(str(first["loc"][-1]), fields) if first["type"] == "extra_forbidden" else ""
         words = f'"{first["loc"][-1]}" is not an entry here' if hint else first["msg"].lower()
         raise InputError(words, where, hint) from error
@@ -336,7 +335,7 @@ def _put(document: dict[str, Any], path: str, value: Any, where: str) -> None:
             raise InputError(f'the scenario has no "{part}" here', f"{where}.path", nearest(str(part), allowed)) from None
     if not parts or not isinstance(here, (dict, list)) or (isinstance(here, list) and not _fits(here, parts[-1])):
         raise InputError(f'"{path}" leads nowhere', f"{where}.path", "as in wall.height")
-    here[parts[-1]] = value
+    here[parts[-1]] = value  # type: ignore[index]
 
 
 def _fits(here: list[Any], part: str | int) -> bool:

@@ -31,20 +31,27 @@ def chart(found: Found, out: Path) -> None:
         axes = figure.add_subplot()
         others = [t for t in found.tried if not any(t is b for b in found.best)]
         if others:
-            axes.scatter(*zip(*map(point, others), strict=True), s=18, color="0.75", label="tried")
+            axes.scatter([point(t)[0] for t in others], [point(t)[1] for t in others], s=18, color="0.75", label="tried")
         best = sorted(found.best, key=point)
         axes.plot(*zip(*map(point, best), strict=True), color="#1f6f8b", lw=1.2, zorder=2)
         for tried in best:
             across = point(tried)[0]
             low, high = np.percentile(tried.over_members(first.key), [5, 95])
             axes.plot([across, across], [low, high], color="#1f6f8b", lw=3, alpha=0.25, solid_capstyle="butt")
-        axes.scatter(*zip(*map(point, best), strict=True), s=36, color="#1f6f8b", zorder=3, label="cannot be bettered")
+        axes.scatter(
+            [point(t)[0] for t in best],
+            [point(t)[1] for t in best],
+            s=36,
+            color="#1f6f8b",
+            zorder=3,
+            label="cannot be bettered",
+        )
         for tried in found.tried:
             if tried.name:
                 axes.annotate(tried.name, point(tried), xytext=(6, 6), textcoords="offset points", fontsize=8, color="0.3")
         chosen = found.best[found.advised]
         words = in_words(found.study, chosen.strategy)
-        axes.scatter(*point(chosen), s=150, facecolor="none", edgecolor="#c1440e", lw=2, zorder=4,
+        axes.scatter([point(chosen)[0]], [point(chosen)[1]], s=150, facecolor="none", edgecolor="#c1440e", lw=2, zorder=4,
                      label=f"recommended: {words if len(words) < 60 else words[:57] + '...'}")  # fmt: skip
         axes.set_xlabel(_label(title(second.key), unit(second.key)))
         axes.set_ylabel(_label(title(first.key), unit(first.key)))

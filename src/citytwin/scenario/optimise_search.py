@@ -130,7 +130,7 @@ def every_strategy(study: Study, most: int) -> list[Strategy] | None:
     if any(v is None for v in lists) or math.prod(len(v or []) for v in lists) > 50 * most + 10_000:
         return None
     names = list(study.form.decisions)
-    found = {}
+    found: dict[str, Strategy] = {}
     for combination in itertools.product(*(v or [] for v in lists)):
         strategy = dict(zip(names, combination, strict=True))
         found.setdefault(study.key(strategy), strategy)
