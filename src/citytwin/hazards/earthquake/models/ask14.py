@@ -72,7 +72,7 @@ def _distance(c: SimpleNamespace, s: Setting, region: str) -> Array:
 
 def _capped(c: SimpleNamespace, vs30: Number) -> Array:
     """Vs30 above which there is no more effect: eqs 8 and 9; as a share of the model's linear limit."""
-    limit = 1500 * np.exp(-0.35 * np.log(np.clip(c.period, 0.5, 3) / 0.5))
+    limit = 800.0 if c.period >= 3 else 1500 * np.exp(-0.35 * np.log(max(c.period, 0.5) / 0.5))
     return np.asarray(np.minimum(vs30, limit) / c.v_lin)
 
 
@@ -112,7 +112,7 @@ def _deviations(c: SimpleNamespace, s: Setting, rock: Array, region: str) -> tup
         first, second = (known * a + (1 - known) * b for a, b in ((c.s1m, c.s1e), (c.s2m, c.s2e)))
         phi = first + (second - first) * np.clip((m - 4) / 2, 0, 1)
     tau = c.s3 + (c.s4 - c.s3) * np.clip((m - 5) / 2, 0, 1)
-    base = np.sqrt(np.maximum(phi**2 - AMPLIFICATION**2, 0))
+    base = phi**2 - AMPLIFICATION**2  # below zero for small events at long periods: kept so, then linear soil gives phi
     soft = rock + c.c * (np.asarray(s.vs30) / c.v_lin) ** c.n
     passed = np.where(np.asarray(s.vs30) < c.v_lin, -c.b * rock / (rock + c.c) + c.b * rock / soft, 0.0)
-    return tau * (1 + passed), np.sqrt(base**2 * (1 + passed) ** 2 + AMPLIFICATION**2)
+    return tau * (1 + passed), np.sqrt(base * (1 + passed) ** 2 + AMPLIFICATION**2)
