@@ -49,7 +49,7 @@ def test(city: Path, name: str) -> None:
     known = read_channels(city)
     if name not in known:
         raise MissingError(f'no channel "{name}"', str(city), nearest(name, known))
-    message = Message(name, f"Test of channel {name}", f"This is a test of channel {name} of {city.name}. Nothing has happened.\n",
+    message = Message(name, f"Test of channel {name}", f"A test of channel {name} of {city.name}. Nothing has happened.\n",
                       {"kind": "test"})  # fmt: skip
     records = open_records(city)
     journal, subject = SqlJournal(records), f"channel/{name}"
