@@ -184,11 +184,26 @@ def _summed(made: Sequence[Simulator], state: State, left_out: dict[str, str]) -
     diagnostics: dict[str, Any] = {}
     for each in made:
         summary = dict(each.summary(state))
-        impact.update(summary.pop("impact", {}))
+        for name, value in summary.pop("impact", {}).items():
+            impact[name] = joined(name, impact.get(name), value)
         diagnostics[each.spec.name] = summary
     for name, reason in left_out.items():
         diagnostics[name] = {"left_out": reason}
     return {"impact": impact, "diagnostics": diagnostics}
+
+
+ADDED = ("people_displaced", "people_injured", "people_killed", "loss")
+"""Entries of impact that two hazards add to; people whom both reach are then counted twice."""
+
+
+def joined(name: str, before: Any, value: Any) -> Any:
+    """An entry of impact that two simulators give: people hurt and money add up, of anything else the later one counts."""
+    if before is None or value is None or name not in ADDED:
+        return value if value is not None else before
+    if isinstance(before, dict) or isinstance(value, dict):
+        first, second = (v if isinstance(v, dict) else dict.fromkeys(("low", "median", "high"), v) for v in (before, value))
+        return {end: first[end] + second[end] for end in ("low", "median", "high")}
+    return before + value
 
 
 def _versions() -> dict[str, str]:

@@ -17,6 +17,7 @@ from citytwin.server import (
     city,
     control,
     errors,
+    events,
     features,
     health,
     journal,
@@ -37,6 +38,7 @@ from citytwin.server.hub import Hub
 from citytwin.server.jobs import Jobs
 from citytwin.server.places import Places
 from citytwin.server.results import Results
+from citytwin.server.sensorthings import routes as sensorthings
 from citytwin.server.served import Served
 
 if TYPE_CHECKING:
@@ -94,6 +96,7 @@ def create_app(
             yield
         finally:
             await here.hub.stop()
+            sensorthings.close(app)
             await here.basemap.stop()
             await here.jobs.stop()
 
@@ -102,9 +105,24 @@ def create_app(
         redoc_url=None, responses=PROBLEMS, redirect_slashes=False,
     )  # fmt: skip
     errors.install(app)
-    for each in (city, alerts, rules, journal, tables, control, things, health, query, features, readings, scenarios, runs):
+    for each in (
+        city,
+        alerts,
+        rules,
+        journal,
+        tables,
+        control,
+        things,
+        health,
+        query,
+        features,
+        readings,
+        scenarios,
+        runs,
+        events,
+    ):
         app.include_router(each.router)
-    app.router.routes += [*live.routes, *basemap.routes, *runs.routes, *page.routes()]
+    app.router.routes += [*live.routes, *basemap.routes, *runs.routes, *sensorthings.routes, *page.routes()]
     app.add_middleware(Guard, listens=listens, names=tuple(names), origins=tuple(origins))
     _describe_errors(app)
     return app

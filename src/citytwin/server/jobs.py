@@ -54,11 +54,12 @@ class Job:
     error: str | None = None
     kind: str | None = None
     scenario: dict[str, Any] = field(default_factory=dict)
+    folder: str | None = None  # where files that the scenario names lie
 
     def summary(self) -> dict[str, Any]:
         """What a list of runs shows."""
         said = asdict(self)
-        del said["scenario"]
+        del said["scenario"], said["folder"]
         return said
 
 
@@ -132,6 +133,7 @@ class Jobs:
         job = Job(
             f"{now:%Y%m%d-%H%M%S}-{word}-{secrets.token_hex(2)}", scenario.name, "queued", 0.0, "waiting",
             f"{now:%Y-%m-%dT%H:%M:%SZ}", 0.0, scenario.members, hazards_of(scenario.said), scenario=plain(scenario.said),
+            folder=str(scenario.folder) if scenario.folder else None,
         )  # fmt: skip
         path = self.records / f"{job.id}.state" if state is not None else None
         if state is not None and path is not None:
@@ -183,7 +185,8 @@ class Jobs:
         began = time.monotonic()
         self._at_work[job.id] = process, began
         self._set(job, status="running", words="starting")
-        order = {"do": "run", "scenario": job.scenario, "state": str(state) if state else None, "out": str(self.runs / job.id)}
+        order = {"do": "run", "scenario": job.scenario, "state": str(state) if state else None, "out": str(self.runs / job.id),
+                 "folder": job.folder}  # fmt: skip
 
         def progress(share: float, words: str) -> None:
             self._set(job, progress=share, words=words)

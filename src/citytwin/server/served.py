@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import Depends
 from starlette.requests import HTTPConnection
@@ -31,6 +31,7 @@ class Served:
     results: Results
     basemap: Basemap
     news: AlertNews
+    earthquakes: dict[str, Any] = field(default_factory=dict)  # announced events by id, see events.py
     reporting: asyncio.Lock = field(default_factory=asyncio.Lock)  # reports are made one after another
 
 

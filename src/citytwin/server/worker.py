@@ -104,7 +104,7 @@ class Worker:
         from citytwin import scenario
         from citytwin.server.packing import unpack
 
-        checked = scenario.parse(order["scenario"])
+        checked = scenario.parse(order["scenario"], Path(order["folder"]) if order.get("folder") else None)
         state = None
         if order.get("state"):
             state = unpack(Path(order["state"]), self.city)

@@ -208,8 +208,8 @@ def _from_persons(city: City, part: str, residents: F64) -> F64:
     at_home = np.where(busy, 1.0 - AT_PLACE[part] - (0.0 if part == "night" else 0.10), HOME_IF_FREE[part])
     at_home = np.clip(at_home, 0.0, 1.0)
     total = np.bincount(home[home >= 0], weights=at_home[home >= 0], minlength=size)
-    total += np.bincount(there[busy], minlength=size) * AT_PLACE[part]
-    return np.asarray(total + np.maximum(residents - known, 0.0) * AT_HOME[part], dtype=np.float64)
+    away = np.bincount(there[busy], minlength=size) * AT_PLACE[part]
+    return np.asarray(total + away + np.maximum(residents - known, 0.0) * AT_HOME[part], dtype=np.float64)
 
 
 def follows_of(

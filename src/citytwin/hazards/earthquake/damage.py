@@ -97,7 +97,7 @@ class Outcome:
     def probability(self) -> F64:
         """Probability of being in each of the states none, 1 ... 5, by entry: shape (n, 6), rows sum to one."""
         whole = np.concatenate([np.ones((len(self.reached), 1)), self.reached, np.zeros((len(self.reached), 1))], axis=1)
-        return whole[:, :-1] - whole[:, 1:]
+        return np.asarray(whole[:, :-1] - whole[:, 1:], dtype=np.float64)
 
     def band(self, quantity: str) -> tuple[float, float, float]:
         """5th, 50th and 95th percentile over the fields of a total of the city."""

@@ -109,4 +109,4 @@ def slope_failure(acceleration: npt.ArrayLike, critical: npt.ArrayLike) -> F64:
 def slope_of(elevation: npt.NDArray[np.floating], cell_size: float) -> F64:
     """Slope (degrees) of a raster of elevation (m); 0 where it is not known."""
     dy, dx = np.gradient(elevation.astype(np.float64), cell_size)
-    return np.nan_to_num(np.degrees(np.arctan(np.hypot(dx, dy))))
+    return np.asarray(np.nan_to_num(np.degrees(np.arctan(np.hypot(dx, dy)))), dtype=np.float64)

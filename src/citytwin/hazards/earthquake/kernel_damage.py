@@ -34,7 +34,7 @@ NEXT = np.uint32(1)
 
 
 @kernel
-def lottery(seed: np.uint64, asset: np.uint64, field: np.uint64) -> float:
+def lottery(seed: np.uint64, asset: np.uint64, field: np.uint64) -> np.float64:
     """A number of [0, 1) for one asset in one field, the same whoever asks: splitmix64 (Steele, Lea and Flood 2014)."""
     z = seed + asset * np.uint64(0x9E3779B97F4A7C15) + field * np.uint64(0xD1B54A32D192ED03)
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
@@ -47,14 +47,16 @@ def lottery(seed: np.uint64, asset: np.uint64, field: np.uint64) -> float:
 def table_place(value: np.float32, low: np.float32, per_step: np.float32, top: np.float32) -> np.float32:
     """Where in the table `value` lies, in steps from its begin; beyond its ends it lies at them, NaN at its begin."""
     place = (value - low) * per_step
-    return min(place, top) if place > np.float32(0.0) else np.float32(0.0)
+    if place > np.float32(0.0):
+        return min(place, top)
+    return np.float32(0.0)
 
 
 @kernel
 def reading(curves: F32, left: np.uint32, right: np.float32, state: int) -> np.float32:
     """The probability of reaching state 1 + `state`, on the straight line between two rows of a class's table."""
     low = curves[left, state]
-    return low + right * (curves[left + NEXT, state] - low)
+    return np.float32(low + right * (curves[left + NEXT, state] - low))
 
 
 @parallel
@@ -77,7 +79,7 @@ def damage_block(
         totals[s] = np.float32(0.0)
         for i in range(segment[s], segment[s + 1]):
             row, m, curves, of = site[i], measure[i], table[curve[i]], follows[i]
-            sum1 = sum2 = sum3 = sum4 = sum5 = 0.0
+            sum1 = sum2 = sum3 = sum4 = sum5 = np.float64(0.0)
             for j in range(count):
                 place = table_place(fields[m, j, row], low, per_step, top)
                 left = np.uint32(place)

@@ -19,8 +19,8 @@ import shapely
 
 from citytwin.city import City
 from citytwin.city.roads import number, text, yes
-from citytwin.hazards.earthquake.fragility import Curve, Fragility, Lognormal, hazus_buildings, hazus_networks
-from citytwin.hazards.earthquake.taxonomy import CODES, Mixture, mixture_of_use
+from citytwin.hazards.earthquake.fragility import Curve, Fragility, Lognormal, Mixture, hazus_buildings, hazus_networks
+from citytwin.hazards.earthquake.taxonomy import CODES, mixture_of_use
 
 F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]

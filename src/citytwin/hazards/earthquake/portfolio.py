@@ -87,7 +87,7 @@ def build(
     building = city.table("building")
     fragility, mapping = model_of(params)
     if params.fragility is None:
-        mixtures, index = taxonomy.hazus_classes(building, params.codes or None)
+        mixtures, index = taxonomy.hazus_classes(building, {str(c): s for c, s in params.codes.items()} or None)
     else:
         mixtures, index = taxonomy.file_classes(building, fragility, mapping)
     fragility, mixtures, index = _strengthened(city, building, fragility, mixtures, index, retrofits)
@@ -126,10 +126,11 @@ def _entries(fragility: Fragility, mixtures: list[Mixture], index: I64) -> tuple
     for row, own in enumerate(parts):
         for column, (number_, weight) in enumerate(own):
             which[row, column], share[row, column] = number_, weight
-    entry_class, weight = which[index].ravel(), share[index].ravel()
+    entry_class, shares = which[index].ravel(), share[index].ravel()
     owner = np.repeat(np.arange(len(index)), most)
     there = entry_class >= 0
-    return classes, entry_class[there], owner[there], np.where(share[index].ravel()[there] > 1 - 1e-9, 1.0, weight[there])
+    whole = shares[there] > 1 - 1e-9
+    return classes, entry_class[there], owner[there], np.where(whole, 1.0, shares[there])
 
 
 def _strengthened(

@@ -230,7 +230,8 @@ class _Run:
         }
 
     def _network_columns(self, columns: dict[str, F64]) -> dict[str, F64]:
-        city, out = self.city, {}
+        city = self.city
+        out: dict[str, F64] = {}
         for table in ("road", "power_bus", "water_node", "facility"):
             if table in city:
                 zero = np.zeros(city.size(table))
@@ -279,7 +280,7 @@ class _Run:
         inside = row >= 0
 
         def summed(values: F64) -> F64:
-            return np.bincount(row[inside], weights=values[inside], minlength=self.zones)
+            return np.asarray(np.bincount(row[inside], weights=values[inside], minlength=self.zones), dtype=np.float64)
 
         out: dict[str, F64] = {}
         band = bands(outcome.by_zone)[:, : self.zones]
