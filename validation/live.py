@@ -1,17 +1,18 @@
-"""Nothing lost, nothing twice: devices publish over MQTT while twin, broker and door are killed; counts in equal counts in history.
+"""Nothing lost, nothing twice: devices publish over MQTT while all around them breaks; counts in equal counts in history.
 
-    make validate CASE=live           10,000 devices, one minute, two kills of the twin, one of broker and door each
-    .venv/bin/python -m validation.live --minutes 10
-    .venv/bin/python -m validation.live --kills 50 --minutes 30 --seed 3     random victims, all at once among them
+    make validate CASE=live                            10,000 devices, a minute, each harm once
+    CITYTWIN_LIVE_ROUNDS=50 make validate CASE=live    fifty harms at random moments
+    .venv/bin/python -m validation.live --rounds 50 --minutes 20 --seed 3
 
-Every acknowledged reading (device and time as sent) must stand in the Parquet files exactly once; plain DuckDB counts them.
+Harms (`validation.live_harm`): kill -9 of twin, broker, MQTT door, both, all; a full disk; the clock of the host or of the
+devices set forward or back. Every acknowledged reading (device and time as sent) must stand in the Parquet files exactly once,
+among the kept ones or among those refused for a clock that is ahead; plain DuckDB counts them.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
 import json
 import os
 import random
@@ -21,6 +22,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +38,7 @@ from citytwin.io.feeds.fleet import Fleet
 from citytwin.io.feeds.log import STREAM
 from citytwin.io.feeds.signals import Sample, Signals
 from validation.case import Row
-
-CHILDREN = {"broker": "live/nats/broker.json", "door": "live/door/door.json"}
+from validation.live_harm import Harms
 
 
 def many_devices(number: int) -> City:
@@ -52,67 +53,32 @@ def many_devices(number: int) -> City:
 
 
 class Recorder(Signals):
-    """Signals that remember which readings were handed over."""
+    """Signals that remember which readings were handed over. `shift`: seconds by which the devices' clocks are wrong."""
 
     def __init__(self, *given: Any) -> None:
         super().__init__(*given)
         self.said: list[tuple[Any, Any]] = []
+        self.shift = 0.0
 
     def sample(self, row: Any, now: float) -> Sample:
         """As ever, and written down."""
         found = super().sample(row, now)
+        if self.shift:
+            found = replace(found, time=found.time + self.shift)
         self.said.append((found.row, np.round(found.time * 1000).astype(np.int64)))
         return found
 
 
-class TwinProcess:
-    """`citytwin devices listen` as its own process, started again after each kill."""
-
-    def __init__(self, folder: Path, port: int) -> None:
-        self.folder, self.port = folder, port
-        self.process: asyncio.subprocess.Process | None = None
-
-    async def start(self) -> None:
-        """Start it and wait until it is ready."""
-        program = Path(sys.executable).with_name("citytwin")
-        self.process = await asyncio.create_subprocess_exec(
-            str(program), "devices", "listen", str(self.folder), "--mqtt-port", str(self.port),
-            stdout=asyncio.subprocess.PIPE,
-        )  # fmt: skip
-        assert self.process.stdout is not None
-        line = await asyncio.wait_for(self.process.stdout.readline(), 120)
-        self.port = json.loads(line)["mqtt_port"]
-
-    async def end(self, sign: signal.Signals) -> None:
-        """Send a signal and wait for the end."""
-        assert self.process is not None
-        self.process.send_signal(sign)
-        await self.process.wait()
-
-    def kill(self, child: str) -> None:
-        """Kill -9 of the broker or the door that it runs."""
-        pid = json.loads((self.folder / CHILDREN[child]).read_text())["pid"]
-        if pid:  # 0: just being started
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-
-
-async def disturb(twin: TwinProcess, seconds: float, kills: list[str], dice: random.Random) -> None:
-    """The kills, at random moments of equal parts of the time."""
-    begin, part = time.time(), seconds / max(len(kills), 1)
-    for number, victim in enumerate(kills):
-        moment = begin + part * (number + dice.uniform(0.1, 0.8))
+async def disturb(harms: Harms, seconds: float, rounds: list[str], dice: random.Random) -> None:
+    """The harms, at random moments of equal parts of the time."""
+    begin, part = time.time(), seconds / max(len(rounds), 1)
+    for number, harm in enumerate(rounds):
+        moment = begin + part * (number + dice.uniform(0.1, 0.6))
         await asyncio.sleep(max(0.0, moment - time.time()))
-        print(f"  {time.time() - begin:5.1f} s: kill -9 of {victim}", file=sys.stderr)
-        for child in CHILDREN:
-            if victim in (child, "all"):
-                twin.kill(child)
-        if victim in ("twin", "all"):
-            await twin.end(signal.SIGKILL)
-            await asyncio.sleep(dice.uniform(0, 1))
-            again = time.time()
-            await twin.start()
-            print(f"         twin is back after {time.time() - again:.1f} s", file=sys.stderr)
+        print(f"  {time.time() - begin:5.1f} s: {harm}", file=sys.stderr, flush=True)
+        again = time.time()
+        await harms.do(harm)
+        print(f"         done after {time.time() - again:.1f} s", file=sys.stderr, flush=True)
 
 
 async def caught_up(folder: Path) -> None:
@@ -130,11 +96,17 @@ def compare(folder: Path, recorder: Recorder) -> dict[str, int]:
     row = np.concatenate([r for r, _ in recorder.said])
     stamp = np.concatenate([t for _, t in recorder.said])
     sent = pa.table({"device": [f"d{r}" for r in row.tolist()], "ms": stamp})
-    kept = duckdb.sql(f"select device, epoch_ms(time) as ms, sequence, part from '{folder}/live/readings/**/*.parquet'")  # noqa: F841
     bad = list((folder / "live/rejected").rglob("*.parquet"))
-    rejected = dict(
-        duckdb.sql(f"select reason, count(*) from '{folder}/live/rejected/**/*.parquet' group by 1").fetchall() if bad else []
-    )
+    reasons: dict[str, int] = {}
+    union = ""
+    if bad:
+        refused = f"'{folder}/live/rejected/**/*.parquet'"
+        reasons = dict(duckdb.sql(f"select reason, count(*) from {refused} group by 1").fetchall())
+        union = (
+            " union all (select distinct on (device, ms) device, epoch_ms(time) as ms, sequence, part "
+            f"from {refused} where reason = 'future')"
+        )
+    kept = duckdb.sql(f"select device, epoch_ms(time) as ms, sequence, part from '{folder}/live/readings/**/*.parquet'{union}")  # noqa: F841
     one = "select count(*) from "
     counts = {
         "sent": len(sent),
@@ -145,35 +117,34 @@ def compare(folder: Path, recorder: Recorder) -> dict[str, int]:
         "never_sent": duckdb.sql(one + "(select device, ms from kept except select device, ms from sent)"),
     }
     counts = {k: v if isinstance(v, int) else v.fetchall()[0][0] for k, v in counts.items()}
-    return counts | {f"rejected_{reason}": n for reason, n in rejected.items()}
+    return counts | {f"refused_{reason}": n for reason, n in reasons.items()}
 
 
 async def story(folder: Path, given: argparse.Namespace) -> dict[str, Any]:
-    """Publish, kill, wait until all is in the history, stop the twin, compare."""
+    """Publish, harm, wait until all is in the history, stop the twin, compare."""
     city = many_devices(given.devices)
     write_city(city, folder)
     seconds = given.minutes * 60
-    twin = TwinProcess(folder, 0)
-    await twin.start()
     fleet = Fleet(city, city.columns.kinds, rate=given.rate, connections=given.connections, seed=given.seed, faults=0)
     fleet.signals = recorder = Recorder(city, city.columns.kinds, given.seed, 0)
     dice = random.Random(given.seed)
-    victims = (
-        ["twin", "broker", "door", "twin"]
-        if given.kills == 4
-        else dice.choices(["twin", "broker", "door", "all"], k=given.kills)
-    )
-    begin = time.time()
-    done, _ = await asyncio.gather(
-        fleet.run("127.0.0.1", twin.port, seconds, patience=180), disturb(twin, seconds, victims, dice)
-    )  # fmt: skip
-    took = time.time() - begin
-    await caught_up(folder)
-    await twin.end(signal.SIGTERM)
-    return {
-        "seconds": round(took, 1), "rate": round(done.sent / took), "behind_s": round(done.behind, 1),
-        "acknowledged": done.acked, "kills": victims, **compare(folder, recorder),
-    }  # fmt: skip
+    harms = Harms(folder, recorder, dice)
+    rounds = harms.possible if given.rounds <= 0 else dice.choices(harms.possible, k=given.rounds)
+    try:
+        await harms.twin.start()
+        begin = time.time()
+        done, _ = await asyncio.gather(
+            fleet.run("127.0.0.1", harms.twin.port, seconds, patience=180), disturb(harms, seconds, rounds, dice)
+        )  # fmt: skip
+        took = time.time() - begin
+        await caught_up(folder)
+        await harms.twin.end(signal.SIGTERM)
+        return {
+            "seconds": round(took, 1), "rate": round(done.sent / took), "behind_s": round(done.behind, 1),
+            "acknowledged": done.acked, "harms": rounds, **compare(folder, recorder),
+        }  # fmt: skip
+    finally:
+        await harms.undo()
 
 
 def judged(given: argparse.Namespace) -> Iterator[Row]:
@@ -185,7 +156,7 @@ def judged(given: argparse.Namespace) -> Iterator[Row]:
         if not given.keep:
             shutil.rmtree(folder.parent, ignore_errors=True)
     print(json.dumps(found), file=sys.stderr)
-    name = f"live: {given.devices} devices, {found['sent']} readings, {len(found['kills'])} kills"
+    name = f"live: {given.devices} devices, {found['sent']} readings, {len(found['harms'])} harms"
     for metric in ("lost", "twice", "place_twice", "never_sent"):
         yield Row(name, f"readings {metric.replace('_', ' ')}", 0, found[metric])
     yield Row(name, "sent and not acknowledged", 0, found["sent"] - found["acknowledged"])
@@ -196,13 +167,17 @@ def asked(arguments: list[str]) -> argparse.Namespace:
     """What the command line says."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--devices", type=int, default=10_000)
-    parser.add_argument("--minutes", type=float, default=1.0)
+    parser.add_argument("--minutes", type=float, default=0.0, help="0: ten seconds a round")
     parser.add_argument("--rate", type=float, default=1000.0, help="readings a second over all devices")
-    parser.add_argument("--kills", type=int, default=4)
+    parser.add_argument(
+        "--rounds", type=int, default=int(os.environ.get("CITYTWIN_LIVE_ROUNDS", "0")), help="0: each harm once"
+    )
     parser.add_argument("--connections", type=int, default=50)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--keep", type=Path, help="keep the city folder here")
-    return parser.parse_args(arguments)
+    given = parser.parse_args(arguments)
+    given.minutes = given.minutes or (given.rounds or 9) / 6
+    return given
 
 
 CASES = [lambda: judged(asked([]))]
