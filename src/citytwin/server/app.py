@@ -19,9 +19,11 @@ from citytwin.server import (
     errors,
     events,
     features,
+    forecasts,
     health,
     journal,
     live,
+    optimisations,
     page,
     query,
     readings,
@@ -90,6 +92,7 @@ def create_app(
         here = _parts(twin, folder, places)
         app.state.served = here
         await here.jobs.start()
+        await here.optimisations.start()
         await here.hub.start()
         await here.basemap.start()
         try:
@@ -98,6 +101,7 @@ def create_app(
             await here.hub.stop()
             sensorthings.close(app)
             await here.basemap.stop()
+            await here.optimisations.stop()
             await here.jobs.stop()
 
     app = FastAPI(
@@ -120,6 +124,8 @@ def create_app(
         scenarios,
         runs,
         events,
+        forecasts,
+        optimisations,
     ):
         app.include_router(each.router)
     app.router.routes += [*live.routes, *basemap.routes, *runs.routes, *sensorthings.routes, *page.routes()]

@@ -15,6 +15,7 @@ from citytwin.server.hub import Hub
 from citytwin.server.jobs import Jobs
 from citytwin.server.places import Places
 from citytwin.server.results import Results
+from citytwin.server.searches import Optimisations
 
 if TYPE_CHECKING:
     from citytwin.twin import Twin
@@ -33,6 +34,11 @@ class Served:
     news: AlertNews
     earthquakes: dict[str, Any] = field(default_factory=dict)  # announced events by id, see events.py
     reporting: asyncio.Lock = field(default_factory=asyncio.Lock)  # reports are made one after another
+    optimisations: Optimisations = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.optimisations = Optimisations(self.jobs.city)
+        self.optimisations.told = self.hub.tell
 
 
 async def served(connection: HTTPConnection) -> Served:

@@ -116,6 +116,16 @@ class Worker:
 
         make(self.city, Path(order["out"]), self.progress)
 
+    def optimise(self, order: Order) -> None:
+        """Search the best measures into a folder."""
+        from citytwin.scenario.optimise import parse_study
+        from citytwin.scenario.optimise_words import optimise
+        from citytwin.server.packing import unpack
+
+        state = unpack(Path(order["state"]), self.city)
+        study, out = parse_study(order["study"]), Path(order["out"])
+        optimise(study, self.city, out, state=state, told=self.progress, stop=self.stopped.is_set)
+
     def report(self, order: Order) -> None:
         """Make the report of a run."""
         from citytwin import scenario
@@ -129,7 +139,9 @@ def _failed(error: TwinError) -> dict[str, Any]:
     return {"news": "failed", "kind": kind, "message": error.message, "where": error.where, "hint": error.hint}
 
 
-ORDERS: dict[str, Callable[[Worker, Order], None]] = {"run": Worker.run, "basemap": Worker.basemap, "report": Worker.report}
+ORDERS: dict[str, Callable[[Worker, Order], None]] = {
+    "run": Worker.run, "basemap": Worker.basemap, "report": Worker.report, "optimise": Worker.optimise,
+}  # fmt: skip
 
 
 def main() -> None:
