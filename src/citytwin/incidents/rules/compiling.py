@@ -235,7 +235,7 @@ class _Compiler:
             kinds = self.view.city.table("device")["kind"].iloc[self.selection.rows]
             limit = periods * kinds.map(period).to_numpy(dtype=np.float64)
         rows = self.selection.rows
-        return Silent(lambda at: self.view.heard()[rows[at]], limit, self.view.began)
+        return Silent(lambda at: self.view.heard()[rows[at]], limit, self.view.began, str(when.silent))
 
     def _status(self, when: When, groups: Groups | None) -> Condition:
         _things_only(groups, "status")

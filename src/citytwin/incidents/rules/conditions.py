@@ -157,6 +157,7 @@ class Silent:
     heard: Read
     limit: Values
     began: float  # when the twin did
+    words: str  # the limit as it was declared
     clocked: bool = True
 
     def look(self, at: At, now: float) -> Truth:
@@ -166,9 +167,8 @@ class Silent:
         return truth.of(silent, silent | (heard >= self.began))
 
     def shown(self, at: At, now: float) -> tuple[Values, str, str]:
-        """Seconds of silence, and the shortest limit among the things."""
-        limit = self.limit[at]
-        return np.round(now - np.maximum(self.heard(at), self.began)), "s", said(float(limit.min()), "s") if len(limit) else ""
+        """Seconds of silence, and the limit as declared."""
+        return np.round(now - np.maximum(self.heard(at), self.began)), "s", self.words
 
 
 @dataclass

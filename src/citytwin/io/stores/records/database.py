@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -17,6 +18,7 @@ from alembic.util import CommandError
 from citytwin.errors import InputError, OutsideError, TwinError, nearest
 
 FILE = "records.db"
+VARIABLE = "CITYTWIN_RECORDS"  # the URL of a database that takes the place of the file in the city folder
 KINDS = ("sqlite", "postgresql")
 BUSY_SECONDS = 15.0  # that a writer waits for another process
 MIGRATING = 7_112_021  # the advisory lock of PostgreSQL under which tables are made
@@ -60,6 +62,8 @@ class Records:
 def open_records(where: Path | str) -> Records:
     """The records of a city folder (`CITY/live/records.db`), or of the database at a URL (`postgresql://...`).
 
+    Where the environment variable `CITYTWIN_RECORDS` has a URL, it is meant in place of the folder.
+
     The tables are made or brought to the newest form. Raises OutsideError, InputError.
     """
     url = _url(where)
@@ -82,6 +86,8 @@ def open_records(where: Path | str) -> Records:
 
 
 def _url(where: Path | str) -> sa.URL:
+    if isinstance(where, Path) and os.environ.get(VARIABLE):
+        return _url(os.environ[VARIABLE])
     if isinstance(where, Path):
         folder = where / "live"
         folder.mkdir(parents=True, exist_ok=True)
