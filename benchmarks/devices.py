@@ -4,8 +4,8 @@
     CITYTWIN_BENCH_DAYS=30 CITYTWIN_BENCH_HOURS=3 make bench CASE=devices
 
 What is generated: a city of 150,000 devices of all shipped kinds in turn; the last hours (3) of *every* device at its own
-period (one minute where a kind says less); and for one kind, river_stage, every device each minute over the days (30) before. Files
-are written by the store itself, compacted, and have their hourly checkpoints. Times are the middle of several.
+period (one minute where a kind says less); and for one kind, river_stage, every device each minute over the days (30) before.
+Files are written by the store itself, compacted, and have their hourly checkpoints. Times are the middle of several.
 """
 
 from __future__ import annotations
