@@ -370,8 +370,8 @@ class Compiler:
             return Sql(f"(case when {stored.lon} is not null then {near} else {sql} end)", "number")
         if name in TESTS and name != "st_disjoint":
             west, south, east, north = (self.word(v) for v in literal.bounds)
-            outside = f"{stored.lon} not between {west} and {east} or {stored.lat} not between {south} and {north}"
-            return Sql(f"(case when {outside} then false else {sql} end)", "bool")
+            inside = f"{stored.lon} between {west} and {east} and {stored.lat} between {south} and {north}"
+            return Sql(f"(({stored.lon} is null or ({inside})) and {sql})", "bool")
         return Sql(sql, function.gives)
 
     def to(self, sql: Sql, kind: str) -> Sql:
