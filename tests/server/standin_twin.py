@@ -133,6 +133,9 @@ class StandInTwin:
     def device_values(self) -> tuple[Any, Any, Any]:
         return self.value.astype(np.float32), self.status, self.time
 
+    def moved_since(self, batch: int) -> tuple[Any, Any, Any, int]:
+        return np.empty(0, np.int64), np.empty(0), np.empty(0), 0
+
     async def changes(self) -> AsyncIterator[Any]:
         while True:
             yield await self._changed.get()

@@ -2,7 +2,8 @@
 
 A binary frame is little endian. Header, 16 bytes: u8 version, u8 type (1 snapshot, 2 delta), u16 0, u32 sequence, f64 time
 (s since 1970). Snapshot: u32 n, u32 0, u32 x[n], u32 y[n] (web mercator, 0..1 times 2^32, y down), f32 value[n], u8 kind[n],
-u8 status[n]. Delta: u32 m, u32 0, u32 row[m], f32 value[m], u8 status[m].
+u8 status[n]. Delta: u32 m, u32 k, u32 row[m], f32 value[m], u8 status[m], zeros up to a multiple of four, and of the k devices
+that moved u32 row[k], u32 x[k], u32 y[k].
 """
 
 from __future__ import annotations
@@ -98,7 +99,12 @@ def moment(text: str, where: str = "time") -> float:
 
 def mercator(city: City, x: npt.ArrayLike, y: npt.ArrayLike) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint32]]:
     """Points of the city's CRS in web mercator, 0..1 times 2^32 from the north-west corner of the world."""
-    lon, lat = city.to_lonlat(x, y)
+    return web_mercator(*city.to_lonlat(x, y))
+
+
+def web_mercator(longitude: npt.ArrayLike, latitude: npt.ArrayLike) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint32]]:
+    """Places in web mercator, 0..1 times 2^32 from the north-west corner of the world."""
+    lon, lat = np.asarray(longitude, np.float64), np.asarray(latitude, np.float64)
     lat = np.radians(np.clip(lat, -MERCATOR_LATITUDE, MERCATOR_LATITUDE))
     east = lon / 360.0 + 0.5
     south = 0.5 - np.arcsinh(np.tan(lat)) / (2 * np.pi)
@@ -122,8 +128,13 @@ def snapshot(
 
 
 def delta(
-    sequence: int, time: float, rows: npt.NDArray[np.integer], value: npt.NDArray[np.floating], status: npt.NDArray[np.uint8]
-) -> bytes:
-    """The binary frame of the devices in `rows`, with their new values and statuses."""
-    head = HEADER.pack(VERSION, DELTA, 0, sequence & 0xFFFFFFFF, time) + struct.pack("<II", len(rows), 0)
-    return head + rows.astype("<u4").tobytes() + value.astype("<f4").tobytes() + status.astype("u1").tobytes()
+    sequence: int, time: float, rows: npt.NDArray[np.integer], value: npt.NDArray[np.floating], status: npt.NDArray[np.uint8],
+    moved: tuple[npt.NDArray[np.integer], npt.NDArray[np.uint32], npt.NDArray[np.uint32]] | None = None,
+) -> bytes:  # fmt: skip
+    """The binary frame of the devices in `rows`, with their new values and statuses; `moved`: rows and places of some."""
+    m, k = len(rows), 0 if moved is None else len(moved[0])
+    head = HEADER.pack(VERSION, DELTA, 0, sequence & 0xFFFFFFFF, time) + struct.pack("<II", m, k)
+    frame = head + rows.astype("<u4").tobytes() + value.astype("<f4").tobytes() + status.astype("u1").tobytes()
+    if moved is not None and k:
+        frame += bytes(-m % 4) + b"".join(a.astype("<u4").tobytes() for a in moved)
+    return frame

@@ -76,6 +76,8 @@ class Hub:
         self.kinds: list[str] = []
         self.kind = np.zeros(self.count, dtype=np.uint8)
         self.place = (np.zeros(self.count, dtype=np.uint32), np.zeros(self.count, dtype=np.uint32))
+        self._placed = self._pushed = 0  # numbers of the batches up to which moves are taken over, and told to pages
+        self._moved = np.zeros(self.count, dtype=np.int64)
         if has:
             self._read_devices()
 
@@ -102,6 +104,7 @@ class Hub:
     def snapshot(self) -> bytes:
         """All devices now."""
         value, status, _ = self.twin.device_values()
+        self._move()
         return encoding.snapshot(self.sequence, time.time(), self.place, self.kind, value, status)
 
     def snapshot_of(self, state: State) -> bytes:
@@ -140,9 +143,21 @@ class Hub:
 
     def _push(self, rows: npt.NDArray[np.integer]) -> None:
         value, status, _ = self.twin.device_values()
-        frame = encoding.delta(self.sequence, time.time(), rows, value[rows], status[rows])
+        self._move()
+        moved = rows[self._moved[rows] > self._pushed] if len(self._moved) else rows[:0]
+        self._pushed = self._placed
+        places = (moved, self.place[0][moved], self.place[1][moved])
+        frame = encoding.delta(self.sequence, time.time(), rows, value[rows], status[rows], places)
         for page in self.pages:
             page.put_delta(frame)
+
+    def _move(self) -> None:
+        """Take over where moving devices are now."""
+        rows, longitude, latitude, newest = self.twin.moved_since(self._placed)
+        self._placed = newest
+        if len(rows):
+            self._moved[rows] = newest
+            self.place[0][rows], self.place[1][rows] = encoding.web_mercator(longitude, latitude)
 
     async def _tick(self) -> None:
         while True:

@@ -92,7 +92,8 @@ class Arrivals:
     `row`: row of table `device` (-1 unknown). `time`, `arrived`: s since 1970 (UTC). `value`: in the unit of the kind's column.
     `quality`: `Quality` codes. `sequence`: place of its message in the log; `part`: place within that message; the two
     together name a reading. `raw`: for readings that could not be understood, position -> (device as sent, payload).
-    `notices`: what people said in between (`citytwin.state.notices`), as (place in the log, JSON).
+    `notices`: what people said in between (`citytwin.state.notices`), as (place in the log, JSON). `place`: of moving devices
+    where they were, position -> (longitude, latitude).
     """
 
     row: npt.NDArray[np.int32]
@@ -104,6 +105,7 @@ class Arrivals:
     part: npt.NDArray[np.int32]
     raw: dict[int, tuple[str, bytes]] = field(default_factory=dict)
     notices: list[tuple[int, bytes]] = field(default_factory=list)
+    place: dict[int, tuple[float, float]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.row)
@@ -120,9 +122,10 @@ class Arrivals:
         """All `batches` one after the other."""
         starts = np.cumsum([0, *(len(b) for b in batches)])
         raw = {int(start) + i: r for start, b in zip(starts, batches, strict=False) for i, r in b.raw.items()}
-        names = [f.name for f in fields(cls) if f.name not in ("raw", "notices")]
+        place = {int(start) + i: p for start, b in zip(starts, batches, strict=False) for i, p in b.place.items()}
+        names = [f.name for f in fields(cls) if f.name not in ("raw", "notices", "place")]
         arrays = {name: np.concatenate([getattr(b, name) for b in batches]) for name in names}
-        return cls(**arrays, raw=raw, notices=[n for b in batches for n in b.notices])
+        return cls(**arrays, raw=raw, notices=[n for b in batches for n in b.notices], place=place)
 
     @property
     def believed(self) -> npt.NDArray[np.bool_]:

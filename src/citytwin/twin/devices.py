@@ -17,7 +17,8 @@ class Devices:
     """n devices. `keys`, `names` (of their kinds), `kinds` (all declared), `kind` (n indices into `kinds`), `period` (s).
 
     `value`, `time`: the newest good reading of each (NaN: none). `status`: codes of `citytwin.state.STATUS`. `changed`: number
-    of the last batch that changed the row, `batches` the newest number.
+    of the last batch that changed the row, `batches` the newest number. `longitude`, `latitude`: of devices that move, where
+    they were last (NaN: where the table says); `moved`: number of the last batch that moved the row.
     """
 
     def __init__(self, folder: Path, city: City, columns: Columns) -> None:
@@ -37,6 +38,8 @@ class Devices:
         self.time = np.full(n, np.nan)
         self.status = np.zeros(n, dtype=np.uint8)
         self.changed = np.zeros(n, dtype=np.int64)
+        self.longitude, self.latitude = np.full(n, np.nan), np.full(n, np.nan)
+        self.moved = np.zeros(n, dtype=np.int64)
         self.batches = 1
 
     def set(
@@ -51,6 +54,11 @@ class Devices:
         for k in np.unique(kind):
             chosen = kind == k
             state.edit(self.kinds[k].column.name)[row[chosen]] = value[chosen]
+
+    def move(self, row: int, longitude: float, latitude: float) -> None:
+        """A device was seen elsewhere; part of the batch that was set last."""
+        self.longitude[row], self.latitude[row] = longitude, latitude
+        self.moved[row] = self.changed[row] = self.batches
 
     def age(self, status: npt.NDArray[np.uint8]) -> None:
         """The status of all of them now."""

@@ -31,7 +31,10 @@ class Memory:
 
     def _arrays(self) -> Arrays:
         reader = self._reader
-        return reader.checks.memory | reader.health.memory | {"counts": reader.counts}
+        return reader.checks.memory | reader.health.memory | {"counts": reader.counts} | self._places()
+
+    def _places(self) -> Arrays:
+        return {"longitude": self._reader.devices.longitude, "latitude": self._reader.devices.latitude}
 
     async def set_down(self) -> None:
         """The memory as of what has been read; the history follows first, so that it is never behind the memory."""
@@ -59,6 +62,7 @@ class Memory:
         checks = reader.checks
         seen = np.flatnonzero(np.isfinite(checks.last_time)).astype(np.int32)
         reader.devices.set(reader.state, seen, checks.last_time[seen], checks.last_value[seen])
+        reader.devices.moved[np.isfinite(reader.devices.longitude)] = reader.devices.batches
         reader.state.time = time.time()
 
     def _count(self, sequence: int) -> None:

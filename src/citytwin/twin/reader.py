@@ -87,6 +87,9 @@ class Reader:
         self._show_rejected(batch)
         good = np.flatnonzero(batch.quality == Quality.GOOD)
         self.devices.set(self.state, batch.row[good], batch.time[good], batch.value[good])
+        for i, (longitude, latitude) in batch.place.items():
+            if batch.quality[i] == Quality.GOOD:
+                self.devices.move(int(batch.row[i]), longitude, latitude)
         self.state.time = time.time()
         self.listeners.hear(batch)
 

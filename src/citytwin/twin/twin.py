@@ -31,6 +31,7 @@ from citytwin.io.feeds.door.process import DoorProcess
 from citytwin.io.feeds.log import MOST_BYTES, Log, pieces
 from citytwin.io.feeds.mapping import read_mappings
 from citytwin.io.feeds.subjects import ARROW, LINES
+from citytwin.io.feeds.vehicles import Vehicles
 from citytwin.io.stores.history import History
 from citytwin.io.stores.lock import FolderLock
 from citytwin.io.stores.readings import ReadingStore
@@ -75,6 +76,7 @@ class Twin:
         self._writer = Writer(self._store)
         self.listeners = Listeners()
         self._mappings = read_mappings(folder)
+        self._vehicles = Vehicles()
         self._reader = Reader(self.devices, self.state, self._writer, self.listeners, self._mappings)
         self._memory = Memory(folder, city, self._reader, self._writer, self._history)
         self._questions = Questions(city, self.columns, self.devices, self._history, self._writer)
@@ -203,6 +205,11 @@ class Twin:
         self._reader.age()
         return self.devices.value.copy(), self.devices.status.copy(), self.devices.time.copy()
 
+    def moved_since(self, batch: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64], npt.NDArray[np.float64], int]:
+        """Rows, longitudes and latitudes of devices that were seen elsewhere after batch number `batch`; the newest number."""
+        rows = np.flatnonzero(self.devices.moved > batch)
+        return rows, self.devices.longitude[rows], self.devices.latitude[rows], self.devices.batches
+
     async def changes(self, every: float = PUSH_SECONDS) -> AsyncIterator[npt.NDArray[np.int64]]:
         """Rows of devices whose value or status changed, merged: at most one array in `every` seconds, never a queue."""
         seen = self.devices.batches
@@ -261,11 +268,20 @@ class Twin:
         found = await asyncio.to_thread(self._reader.decoder.look_arrow, stream)
         return await self._append(ARROW, pieces_of(stream, MOST_BYTES), found)
 
+    async def accept_positions(self, message: bytes) -> dict[str, Any]:
+        """The same of vehicle positions, a GTFS-realtime FeedMessage; devices are named by vehicle. Raises InputError."""
+        seen = self._vehicles.read(message)
+        return await self.accept_columns(seen.device, seen.time, seen.speed, ["m/s"] * len(seen.device), seen.place)
+
     async def accept_columns(
-        self, device: Sequence[str], time: npt.ArrayLike, value: npt.ArrayLike, unit: Sequence[str] | None = None
-    ) -> dict[str, Any]:
-        """The same of n device keys, times (s since 1970; NaN: now) and values, in `unit` or in the units of their kinds."""
-        answers = [await self.accept_arrow(stream) for stream in write_arrow(device, time, value, unit)]
+        self, device: Sequence[str], time: npt.ArrayLike, value: npt.ArrayLike, unit: Sequence[str] | None = None,
+        place: tuple[npt.ArrayLike, npt.ArrayLike] | None = None,
+    ) -> dict[str, Any]:  # fmt: skip
+        """The same of n device keys, times (s since 1970; NaN: now) and values, in `unit` or in the units of their kinds.
+
+        `place`: longitudes and latitudes of devices that move.
+        """
+        answers = [await self.accept_arrow(stream) for stream in write_arrow(device, time, value, unit, place)]
         refused: dict[str, int] = {}
         for answer in answers:
             for reason, number in answer["refused"].items():

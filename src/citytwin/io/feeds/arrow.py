@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -16,14 +16,14 @@ from citytwin.errors import InputError
 from citytwin.io.feeds.scan import Words, places_of
 
 MOST_ROWS = 200_000  # of one message of the log
-HINT = "columns device (text), time (timestamp or s since 1970) and value (number); unit (text) may follow"
+HINT = "columns device (text), time (timestamp or s since 1970), value (number); unit (text), longitude, latitude may follow"
 
 
 @dataclass
 class Columns:
     """n readings: `device` (row, -1: unknown), `name` gives the device of reading i as sent, time (NaN: none said), value.
 
-    `units`: all units named; `unit`: index into them, -1 for none.
+    `units`: all units named; `unit`: index into them, -1 for none. `place`: of some, longitude and latitude.
     """
 
     device: npt.NDArray[np.int32]
@@ -32,6 +32,7 @@ class Columns:
     value: npt.NDArray[np.float64]
     units: list[str]
     unit: npt.NDArray[np.int64]
+    place: dict[int, tuple[float, float]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.value)
@@ -60,7 +61,16 @@ def _columns(table: pa.Table, names: Words) -> Columns:
     units, unit = _coded(table["unit"]) if "unit" in table.column_names else ([], np.full(n, -1, dtype=np.int64))
     time = _seconds(table["time"]) if "time" in table.column_names else np.full(n, np.nan)
     value = table["value"].cast(pa.float64()).fill_null(np.nan).to_numpy()
-    return Columns(row, lambda i: str(device[i].as_py() or ""), time, value, units, unit)
+    return Columns(row, lambda i: str(device[i].as_py() or ""), time, value, units, unit, _places(table))
+
+
+def _places(table: pa.Table) -> dict[int, tuple[float, float]]:
+    """Longitude and latitude of the readings that have both."""
+    if not {"longitude", "latitude"} <= set(table.column_names):
+        return {}
+    lon, lat = (table[n].cast(pa.float64()).fill_null(np.nan).to_numpy() for n in ("longitude", "latitude"))
+    there = np.flatnonzero((np.abs(lon) <= 180) & (np.abs(lat) <= 90))
+    return dict(zip(there.tolist(), zip(lon[there].tolist(), lat[there].tolist(), strict=True), strict=True))
 
 
 def rows_of(keys: pa.Array, names: Words) -> npt.NDArray[np.int32]:
@@ -103,13 +113,19 @@ def _seconds(column: pa.ChunkedArray) -> npt.NDArray[np.float64]:
 
 
 def write_arrow(
-    device: Sequence[str], time: npt.ArrayLike, value: npt.ArrayLike, unit: Sequence[str] | None = None
-) -> list[bytes]:
-    """Columns of readings as Arrow IPC streams of at most `MOST_ROWS` rows each. Raises InputError where lengths differ."""
+    device: Sequence[str], time: npt.ArrayLike, value: npt.ArrayLike, unit: Sequence[str] | None = None,
+    place: tuple[npt.ArrayLike, npt.ArrayLike] | None = None,
+) -> list[bytes]:  # fmt: skip
+    """Columns of readings as Arrow IPC streams of at most `MOST_ROWS` rows each. Raises InputError where lengths differ.
+
+    `place`: longitudes and latitudes of moving devices.
+    """
     names: dict[str, Any] = {"device": pa.array(device, pa.string()), "time": np.asarray(time, np.float64),
                              "value": np.asarray(value, np.float64)}  # fmt: skip
     if unit is not None:
         names["unit"] = pa.array(unit, pa.string())
+    if place is not None:
+        names["longitude"], names["latitude"] = (np.asarray(p, np.float64) for p in place)
     lengths = {n: len(v) for n, v in names.items()}
     if len(set(lengths.values())) > 1:
         raise InputError(f"columns differ in length: {lengths}", "readings")

@@ -159,6 +159,7 @@ class Decoder:
         batch.quality[known & (batch.time > LATEST)] = Quality.FUTURE
         batch.time[(batch.time < EARLIEST) | (batch.time > LATEST)] = np.nan
         self._convert(batch, columns)
+        batch.place = columns.place
         return batch
 
     def _convert(self, batch: Arrivals, columns: Columns) -> None:
