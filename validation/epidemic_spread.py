@@ -1,7 +1,7 @@
 """The epidemic against theory: final size, growth, households, threshold, small populations, extinction, contacts, history.
 
-Contacts are declared so that theory applies: one community that mixes evenly, or households alone. Bounds are about three standard
-errors of the number of people that a case has, or the width of what was published.
+Contacts are declared so that theory applies: one community that mixes evenly, or households alone. Bounds are about three
+standard errors of the number of people that a case has, or the width of what was published.
 """
 
 from __future__ import annotations
@@ -153,7 +153,7 @@ def reed_frost(size: int, escape: float) -> Array:
 def ball(size: int, transform: Any) -> Array:
     """Distribution of the final size with one index case and random infectious periods.
 
-    Ball (1986), Adv. Appl. Probab. 18, 289-310: for all k, sum over j <= k of C(k, j)-weights p_j / phi(n - k)^(j + 1) is C(n, k).
+    Ball (1986), Adv. Appl. Probab. 18, 289-310: for all k, sum over j <= k of C(n - j, k - j) p_j / phi(n - k)^(j + 1) = C(n, k).
     transform(m): expected chance that one case infects none of m others. n: the others at the start.
     """
     from math import comb
@@ -213,8 +213,7 @@ def threshold() -> Iterator[Row]:
         # with half immune R is 1.25: 1 - exp(-1.25 z) = z gives z = 0.3714
         value = infected if sign > 0 else abs(infected - 0.37145)
         bound = 0.01 if sign > 0 else 0.03
-        yield Row("epidemic: critical immunity at R0 2.5 is 60 %", metric if sign > 0 else "difference of final size, 50 % immune",
-                  bound, value)  # fmt: skip
+        yield Row("epidemic: critical immunity at R0 2.5 is 60 %", metric, bound, value)
 
 
 def extinction() -> Iterator[Row]:

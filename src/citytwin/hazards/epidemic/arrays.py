@@ -150,7 +150,7 @@ class Met(NamedTuple):
 
 
 class Drawn(NamedTuple):
-    """Contacts of one day before anybody is looked at, by part: (PARTS, room). `target` is a person, or a place in group_member."""
+    """Contacts of one day before anybody is looked at, by part: (PARTS, room). `target`: a person or a place in group_member."""
 
     count: Longs
     target: Ints

@@ -1,8 +1,8 @@
 """How many contacts a day in which kind of place, and the contact matrix by age that follows from the city's people.
 
-Contacts a day that can transmit, by place, are those of Mistry et al. (2021, Nat. Commun. 12:323): 4.11 in a household, 11.41 in
-a school, 8.07 at work, 2.79 in the community; of the last, what POLYMOD (Mossong et al. 2008, PLoS Med. 5:e74) has on the way:
-5.5 of 42.5 % of contacts that are neither at home, work nor school. Care homes have those of work: assumed.
+Contacts a day that can transmit, by place, are those of Mistry et al. (2021, Nat. Commun. 12:323): 4.11 in a household, 11.41
+in a school, 8.07 at work, 2.79 in the community; of the last, what POLYMOD (Mossong et al. 2008, PLoS Med. 5:e74) has on the
+way: 5.5 of 42.5 % of contacts that are neither at home, work nor school. Care homes have those of work: assumed.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ USUAL = {
     "community": 2.79 - ON_THE_WAY,
     "transit": ON_THE_WAY,
 }
-"""Contacts a day of a person in each kind of place: of members of a household of two and more on average, of travellers on the way."""
+"""Contacts a day by place: at home on average over people who share a household, on the way over people who travel."""
 
 PLACES = {
     "household": HOUSEHOLD,
@@ -129,9 +129,9 @@ def next_generation(disease: Disease, law: Law, contacts: Numbers) -> Numbers:
 
 
 def transmission(disease: Disease, law: Law, contacts: Numbers) -> float:
-    """Infections per contact with a person of susceptibility 1 at infectivity 1: as declared, or so that the dominant eigenvalue
-    of the next-generation matrix is r0 (Diekmann, Heesterbeek and Metz 1990, J. Math. Biol. 28, 365-382).
+    """Infections per contact with a person of susceptibility 1 at infectivity 1, as declared or as r0 asks.
 
+    r0 is the dominant eigenvalue of the next-generation matrix (Diekmann, Heesterbeek and Metz 1990, J. Math. Biol. 28, 365).
     0 for a disease that does not spread.
     """  # fmt: skip
     if disease.spread.per_contact is not None:

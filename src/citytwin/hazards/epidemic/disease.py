@@ -1,7 +1,7 @@
 """A disease as declared data: a TOML file says states, transitions, durations, who infects whom, immunity, variants, sources.
 
-`read_disease` refuses what does not hold together with one line; `shipped_diseases` are the files in `diseases/`. Every number may
-be written plain or as {value = ..., source = "..."}.
+`read_disease` refuses what does not hold together with one line; `shipped_diseases` are the files in `diseases/`. Every number
+may be written plain or as {value = ..., source = "..."}.
 """
 
 from __future__ import annotations
@@ -174,8 +174,8 @@ class Vaccine(Part):
 class Surroundings(Part):
     """Infection from water: rate per person and day in fully contaminated water, and how contamination comes and goes.
 
-    Contamination is relative to the half-saturating dose: rate x w / (1 + w) (Codeço 2001). shedding: w per day if everybody in a
-    zone were infectious; decay: time to fall to 1/e; flood: w in a home under water; without_water: w where taps are dry.
+    Contamination is relative to the half-saturating dose: rate x w / (1 + w) (Codeço 2001). shedding: w per day if everybody in
+    a zone were infectious; decay: time to fall to 1/e; flood: w in a home under water; without_water: w where taps are dry.
     """
 
     rate: Number = Field(ge=0)

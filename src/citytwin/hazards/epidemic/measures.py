@@ -37,7 +37,7 @@ Rows = npt.NDArray[np.int64]
 Marks = npt.NDArray[np.bool_]
 
 NIGHT = np.array([0.5, 0.3, 0.2, 0.2, 0.3, 0.7, 2, 4, 5, 5, 6, 6, 7, 6, 6, 6, 7, 8, 8, 7.3, 6, 4.5, 2.5, 1.5])
-"""Contacts in the community by hour of the day, in percent of all: a rule of this project, as no survey that we read gives it."""
+"""Contacts in the community by hour of the day, in percent of all: a rule of this project, no survey that we read has it."""
 
 PAIR = 2.0
 """Smallest gathering: the share of contacts in gatherings of more than n is taken as (2 / n) ** 0.5, a rule of this project."""

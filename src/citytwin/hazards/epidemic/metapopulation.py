@@ -1,8 +1,8 @@
 """The same declared disease as counts of people by zone and age: for ensembles in no time, and a check on the individuals.
 
 Stochastic, a day a step: new infections are binomial with the force of infection of the contact matrix by age and the mixing of
-zones; people leave a state by the same distributions of days as the individuals do. Households and classes are not told apart: where
-contacts repeat (at home) it spreads faster than the individual form.
+zones; people leave a state by the same distributions of days as the individuals do. Households and classes are not told apart:
+where contacts repeat (at home) it spreads faster than the individual form. A profile by days since infection is not heeded.
 """
 
 from __future__ import annotations
@@ -98,8 +98,8 @@ class Metapopulation:
         zones = _weights(mixing, 0)
         zones = zones / np.maximum(zones.sum(axis=1, keepdims=True), 1e-12)
         return Metapopulation(
-            disease, law, counts, contacts[HOUSEHOLD:COMMUNITY].sum(axis=0), contacts[COMMUNITY : TRANSIT + 1].sum(axis=0), zones,
-            per_contact, seed,
+            disease, law, counts, contacts[HOUSEHOLD:COMMUNITY].sum(axis=0),
+            contacts[COMMUNITY : TRANSIT + 1].sum(axis=0), zones, per_contact, seed,
         )  # fmt: skip
 
     def __post_init__(self) -> None:

@@ -38,7 +38,7 @@ LONGEST = 65_000
 
 @dataclass(frozen=True)
 class Imported:
-    """Infection from beyond contacts: rate per person and day by zone, times a share by age group; of which layer and variant."""
+    """Infection from beyond contacts: rate per person and day by zone, times a share by age; of which layer and variant."""
 
     rate: Numbers
     by_age: Numbers = field(default_factory=lambda: np.ones(AGE_GROUPS))

@@ -160,7 +160,7 @@ class EpidemicParameters(Parameters):
     seeds: list[Seeds] = Field([Seeds()], description="Who is infected at the start")
     r0: float | None = Field(None, ge=0, le=50, description="Basic reproduction number, instead of the disease's")
     immune: float | dict[str, float] = Field(
-        0.0, description='Share immune at the start, or by age, as in {"0-4": 0.2, "5+": 0.9}'
+        0.0, description='Immune at the start: share, or by age, as in {"0-4": 0.2, "5+": 0.9}'
     )
     trips: Annotated[Path, FileNamed()] | None = Field(
         None, description="Trips between zones: origin, destination, count (CSV)"
@@ -189,7 +189,7 @@ class EpidemicParameters(Parameters):
 
 
 class Measure(Parameters):
-    """What all measures have: where, from when to when, and who keeps to it. They begin at `at`, or later when `start` says so."""
+    """What all measures have: where, from when to when, who keeps to it. They begin at `at`, or later when `start` says so."""
 
     zones: list[str] = Field([], description="Keys of the zones it holds in; everywhere if not given")
     duration: Seconds | None = Field(None, description="How long it lasts; to the end if not given")
@@ -288,7 +288,7 @@ class Vaccination(Measure):
     sites: list[Site] = Field([], description="Where doses are given")
     order: list[str] = Field(
         ["80+", "care_home", "70-79", "60-69", "18+"],
-        description="Who comes first: ages (60-69, 80+), care_home, class (pupils and teachers), team (workers), or a zone's key",
+        description="Who comes first: ages (60-69, 80+), care_home, class (pupils, teachers), team (workers), or a zone's key",
     )
     doses: int = Field(1, ge=1, le=5, description="Doses for each person, at the vaccine's interval")
     hesitancy: Share = Field(0.2, description="Share of people who do not want it")

@@ -189,8 +189,8 @@ def make_groups(
 ) -> tuple[Rows, Rows, Rows]:
     """Group of each person (-1 none), and layer and zone of each group.
 
-    Pupils of a school are cut by age into classes, each with a teacher from among those who work in its building; residents of a
-    care home into wings with its staff; others who work in one building into teams.
+    Pupils of a school are cut by age into classes, each with a teacher from among those who work in its building; residents of
+    a care home into wings with its staff; others who work in one building into teams.
     """
     days = persons.days
     group = np.full(len(persons.age), -1, np.int64)
@@ -228,7 +228,7 @@ def make_groups(
 
 
 def cut(place: Rows, size: int) -> Rows:
-    """Number of the group of each member, for members sorted by `place`: equal groups of at most `size`, none over two places."""
+    """Number of the group of each member, sorted by `place`: equal groups of at most `size`, none over two places."""
     first = np.flatnonzero(np.diff(place, prepend=place[0] - 1))
     count = np.diff(np.append(first, len(place)))
     groups = -(-count // size)
@@ -252,8 +252,8 @@ def _add_staff(
 
 
 def assemble(
-    age: npt.ArrayLike, household: npt.ArrayLike, household_zone: npt.ArrayLike, group: npt.ArrayLike, group_layer: npt.ArrayLike,
-    zones: int, *, group_zone: npt.ArrayLike | None = None, female: npt.ArrayLike | None = None,
+    age: npt.ArrayLike, household: npt.ArrayLike, household_zone: npt.ArrayLike, group: npt.ArrayLike,
+    group_layer: npt.ArrayLike, zones: int, *, group_zone: npt.ArrayLike | None = None, female: npt.ArrayLike | None = None,
     home: npt.ArrayLike | None = None, working: npt.ArrayLike | None = None, notes: list[str] | None = None,
 ) -> People:  # fmt: skip
     """People from plain arrays: by person age, household (row of household_zone) and group (row of group_layer, -1 none)."""
@@ -270,7 +270,8 @@ def assemble(
     members = members[np.argsort(group[members], kind="stable")]
     town = Town(
         age_group=np.minimum(age[order] // 5, AGE_GROUPS - 1).astype(np.uint8),
-        household_start=np.append(new, len(order)).astype(np.int32), zone_start=np.searchsorted(person_zone, np.arange(zones + 1)).astype(np.int32), group=group.astype(np.int32),
+        household_start=np.append(new, len(order)).astype(np.int32),
+        zone_start=np.searchsorted(person_zone, np.arange(zones + 1)).astype(np.int32), group=group.astype(np.int32),
         group_start=np.searchsorted(group[members], np.arange(len(layers) + 1)).astype(np.int32),
         group_member=members.astype(np.int32), group_layer=layers,
     )  # fmt: skip

@@ -41,7 +41,7 @@ FIRM_SPREAD = 1.0
 class Margins:
     """What a census says: shares of five-year ages and household sizes in the city, and counts by zone where it has them.
 
-    zone_age: {zone row: people by five-year group}; zone_size: {zone row: households by size 1, 2, ...}; women: {zone row: share}.
+    By row of the zone: zone_age, people by five-year group; zone_size, households by size 1, 2, ...; women, their share.
     """
 
     age: Numbers = field(default_factory=lambda: np.array(GERMANY, dtype=float))
@@ -113,7 +113,7 @@ def make_persons(
     city: City, margins: Margins, rng: np.random.Generator, notes: list[str], jobs: Numbers | None = None,
     trip: float | None = None,
 ) -> Persons:  # fmt: skip
-    """Persons for the residents of the buildings. jobs: commuters between zones (Z, Z), if known; trip: mean way to work (m)."""
+    """Persons for the residents of the buildings. jobs: commuters between zones (Z, Z), if known; trip: mean way to work, m."""
     building = city.table("building")
     zone, zones = zone_of(city, "building")
     residents = _residents(building)

@@ -49,19 +49,19 @@ COLUMNS = (
     Column("zone_patients", "zone", "people", "residents who need a hospital bed now", 0, MOST, 0, ramp="people"),
     Column("zone_intensive_patients", "zone", "people", "residents who need intensive care now", 0, MOST, 0, ramp="people"),
     Column("zone_recovered", "zone", "people", "people recovered and not infected again", 0, MOST, 0, ramp="people"),
-    Column("zone_epidemic_deaths", "zone", "people", "residents who have died of the disease so far", 0, MOST, 0, ramp="people"),
+    Column("zone_epidemic_deaths", "zone", "people", "residents who died of the disease so far", 0, MOST, 0, ramp="people"),
     Column("zone_vaccinated", "zone", "people", "residents with at least one dose", 0, MOST, 0, ramp="people"),
     Column("zone_water_contamination", "zone", "1", "pathogens in the water, in doses that infect at half of the highest rate",
            0, 1000, 0, ramp="hazard"),
     Column("zone_traffic_demand", "zone", "1", "trips that people make, as a share of the usual", 0, 2, 1, "min", "share"),
     Column("zone_power_demand", "zone", "1", "power that people use, as a share of the usual", 0, 2, 1, "min", "share"),
-    Column("hospital_patients", "facility", "people", "patients of the epidemic in the hospital, wards and intensive care", 0, 1e6,
-           0, ramp="people"),
+    Column("hospital_patients", "facility", "people", "patients of the epidemic, on wards and in intensive care", 0, 1e6, 0,
+           ramp="people"),
     Column("hospital_intensive_patients", "facility", "people", "patients of the epidemic in intensive care", 0, 1e6, 0,
            ramp="people"),
-    Column("hospital_epidemic_beds_free", "facility", "1", "beds on wards that the epidemic may use and has not; unknown but for hospitals",
+    Column("hospital_epidemic_beds_free", "facility", "1", "beds on wards that the epidemic may use and has not",
            0, 1e6, peak="min"),
-    Column("hospital_epidemic_intensive_free", "facility", "1", "beds in intensive care that the epidemic may use and has not", 0, 1e6,
+    Column("hospital_epidemic_intensive_free", "facility", "1", "intensive beds that it may use and has not", 0, 1e6,
            peak="min"),
 )  # fmt: skip
 
@@ -69,8 +69,8 @@ SPEC = Spec(
     name="epidemic", room="hazard", title="Epidemic", params=EpidemicParameters, reads=(), heeds=("water_depth",),
     recalls=("building_without_water",), writes=COLUMNS, needs=("building",),
     optional=("zone", "facility", "person", "household", "cell"), grade=Grade.VERIFIED,
-    source="Individual-based by place: Ferguson et al. 2005 (Nature 437, 209-214); contacts a day: Mistry et al. 2021 (Nat. Commun. "
-    "12:323) and Mossong et al. 2008 (PLoS Med. 5:e74); each disease names the sources of its numbers.",
+    source="Individual-based by place: Ferguson et al. 2005 (Nature 437, 209-214); contacts a day: Mistry et al. 2021 (Nat. "
+    "Commun. 12:323) and Mossong et al. 2008 (PLoS Med. 5:e74); each disease names the sources of its numbers.",
     limits="A step is a day; who infects whom is drawn from effective contacts, contacts that infect nobody leave no trace. "
     "Contact tracing knows household, class and team, not strangers. Nobody is born, moves house or dies of other causes. "
     "Measures change contacts as declared: whether people would follow them is for the scenario to say.",
@@ -165,11 +165,12 @@ class Epidemic:
         self.water.look(state, begin, end)
         last = min(int((end + 1e-6) / DAY), self.outbreak.days)
         while self.outbreak.day < last:
-            self._play_day()
+            self.play_day()
         self._write(state)
         return Status(numbers={"day": float(self.outbreak.day), "infected": float(self._sum(self.on_the_way).sum())})
 
-    def _play_day(self) -> None:
+    def play_day(self) -> None:
+        """Play the next day: measures, the surroundings, the outbreak, tests and calls."""
         outbreak, numbers = self.outbreak, self.numbers
         day = outbreak.day + 1
         policy, imported = self.measures.begin_day(day, numbers)
@@ -238,6 +239,7 @@ class Epidemic:
         money = (lost.school_days * costs.school_day + lost.work_days * costs.work_day + lost.doses * costs.dose
                  + lost.tests * costs.test)  # fmt: skip
         deaths = int(self._sum(self.dead).sum())
+        variants = ("first", *self.disease.variants)
         return {
             "impact": {
                 "people_infected": infections, "people_hospitalised": int(needed.sum()), "people_killed": deaths,
@@ -248,7 +250,7 @@ class Epidemic:
             "infected_by_age": _by_age(place.sum(axis=0)), "hospitalised_by_age": _by_age(needed),
             "killed_by_age": _by_age(entered[self.dead].sum(axis=0)),
             "infected_by_place": {LAYERS[n]: int(v) for n, v in enumerate(place.sum(axis=1))},
-            "infected_by_variant": dict(zip(["first", *self.disease.variants], tally.variants.sum(axis=0).tolist(), strict=True)),
+            "infected_by_variant": dict(zip(variants, tally.variants.sum(axis=0).tolist(), strict=True)),
             "course": self.course, "reproduction_by_day": self._reproduction(),
             "hospitals": {
                 "beds": int(self.hospitals.beds[:, 0].sum()), "intensive_beds": int(self.hospitals.beds[:, 1].sum()),
