@@ -245,3 +245,21 @@ def test_many_rough_observations_are_put_together_and_instruments_stay():
     assert (1 / few.noise[0, rough] ** 2).sum() == pytest.approx(total)
     assert (few.observed[0, rough] / few.noise[0, rough] ** 2).sum() == pytest.approx((observed[0, 5:] / 0.64).sum())
     assert many.thinned(3000) is many
+
+
+def test_more_felt_reports_than_can_be_solved_for_are_put_together_first(monkeypatch):
+    monkeypatch.setattr("citytwin.hazards.earthquake.conditioning.MOST_STATIONS", 600)
+    x, y = scattered(700, span=60_000)
+    shape = (2, 700)
+    many = Stations(flat(x, y, ("PGA", "SA(1.0)")), np.random.default_rng(1).normal(0.5, 0.9, shape), np.full(shape, 0.8))
+    told = conditioned(flat([30_000.0], [30_000.0], ("PGA", "SA(1.0)")), many, "LB2013")
+    assert len(told.known.x) <= 600 // 6
+    assert 0.2 < told.mean[0, 0] < 0.8
+    exact = Stations(many.expected, many.observed, np.zeros(shape))
+    with pytest.raises(InputError, match="too many"):
+        conditioned(flat([0.0], [0.0], ("PGA", "SA(1.0)")), exact, "LB2013")
+
+
+@pytest.mark.parametrize("places", [0, 1])
+def test_no_place_or_one_is_no_special_case(places):
+    assert drawn(flat([0.0] * places, [0.0] * places), Streams(1), 5).shape == (1, 5, places)

@@ -23,7 +23,7 @@ from citytwin.hazards.earthquake.stations import Stations
 Array = npt.NDArray[np.float64]
 LEAST_NOISE = 1e-5
 """Added to an exact observation (ln), so that stations a few metres apart leave the equations solvable."""
-MOST_STATIONS = 3000
+MOST_STATIONS = 4000
 """Places of stations times latent fields up to which the equations are solved at once."""
 
 
@@ -81,8 +81,11 @@ def model_for(shaking: Shaking, stations: Stations | None, wanted: str | Correla
 
 
 def given(stations: Stations, model: Correlation) -> Known:
-    """The event terms and the latent fields at the stations, given what these observed."""
-    x, y, roots, seen = _seen(stations, model)
+    """The event terms and the latent fields at the stations, given what these observed.
+
+    Rough observations are put together by cells where there are too many to solve for at once.
+    """
+    x, y, roots, seen = _seen(stations.thinned(MOST_STATIONS // len(model.decays)), model)
     prior = _prior(model, roots)
     carried = seen.design @ prior
     factor = cho_factor(carried @ seen.design.T + np.diag(seen.noise), lower=True)
@@ -173,7 +176,7 @@ def _seen(stations: Stations, model: Correlation) -> tuple[Array, Array, tuple[A
     if len(x) * len(model.decays) > MOST_STATIONS:
         raise InputError(
             f"{len(x)} places of stations with {len(model.decays)} fields are too many",
-            hint=f"allowed: {MOST_STATIONS} together; thin out felt reports, or ask for fewer measures",
+            hint=f"allowed: {MOST_STATIONS} together; leave out far stations, or ask for fewer measures",
         )
     distance = cdist(np.column_stack([x, y]), np.column_stack([x, y]))
     small = 1e-10 * np.eye(len(x))
