@@ -40,6 +40,20 @@ describe('live frames', () => {
     expect([[...frame.row], [...frame.value], [...frame.status]]).toEqual([[99], [0.5], [2]]);
   });
 
+  it('a delta carries the places of those that moved, and a frame that ends before them is refused', () => {
+    const view = header(2, 8, 10, 1, 12 + 12);
+    view.setUint32(20, 1, true);
+    view.setUint32(24, 99, true);
+    view.setUint32(36, 99, true);
+    view.setUint32(40, 2 ** 31, true);
+    view.setUint32(44, 2 ** 30, true);
+    const frame = decodeLive(view.buffer as ArrayBuffer);
+    if (frame.type !== 'delta') throw new Error('not a delta');
+    expect([[...frame.moved.row], [...frame.moved.x], [...frame.moved.y]]).toEqual([[99], [2 ** 31], [2 ** 30]]);
+    view.setUint32(20, 2, true);
+    expect(() => decodeLive(view.buffer as ArrayBuffer)).toThrow(/before its 2 places/);
+  });
+
   it('a frame that is cut short, of another version or of no known type is refused', () => {
     expect(() => decodeLive(new ArrayBuffer(8))).toThrow(/too short/);
     expect(() => decodeLive(header(1, 0, 0, 3, 4).buffer as ArrayBuffer)).toThrow(/ends before its 3 rows/);

@@ -19,6 +19,8 @@ export interface Delta {
   row: Uint32Array;
   value: Float32Array;
   status: Uint8Array;
+  /** Devices that are elsewhere now, places as in a snapshot. */
+  moved: { row: Uint32Array; x: Uint32Array; y: Uint32Array };
 }
 
 const HEADER = 16;
@@ -57,9 +59,16 @@ export function decodeLive(buffer: ArrayBuffer): Snapshot | Delta {
       row: new Uint32Array(buffer, body, count),
       value: new Float32Array(buffer, body + 4 * count, count),
       status: new Uint8Array(buffer, body + 8 * count, count),
+      moved: decodeMoved(buffer, body + 4 * Math.ceil((9 * count) / 4), view.getUint32(HEADER + 4, true)),
     };
   }
   throw new Error(`live frame has unknown type ${type}`);
+}
+
+function decodeMoved(buffer: ArrayBuffer, at: number, count: number): Delta['moved'] {
+  if (count > 0 && buffer.byteLength < at + 12 * count) throw new Error(`live frame ends before its ${count} places`);
+  const part = (n: number) => (count > 0 ? new Uint32Array(buffer, at + 4 * n * count, count) : new Uint32Array(0));
+  return { row: part(0), x: part(1), y: part(2) };
 }
 
 export type LonLat = [number, number];
