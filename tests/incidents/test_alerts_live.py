@@ -153,8 +153,7 @@ def test_rules_tried_on_the_past_find_what_happened_then(folder: Path) -> None:
         twin = Twin.open(folder)
         await twin.start(mqtt_port=0)
         lines = [
-            json.dumps({"device": "dev-3", "value": 4.0 if 20 <= minute < 40 else 1.0, "time": start + minute * 60})
-            for minute in range(100)
+            json.dumps({"device": "dev-3", "value": level, "time": start + minute * 60}) for minute, level in enumerate(course)
         ]
         lines += [json.dumps({"device": "dev-0", "value": 1.0, "time": start + m * 60}) for m in range(100) if not 50 <= m < 80]
         lines.sort(key=lambda line: json.loads(line)["time"])
@@ -175,8 +174,8 @@ def test_rules_tried_on_the_past_find_what_happened_then(folder: Path) -> None:
         found = twin.try_rules(rules, start, start + 6000, 10.0)
         assert found["counts"] == {"high": 1, "silent": 1}
         high = next(a for a in found["alerts"] if a["rule"] == "high")
-        assert high["opened"] - start == pytest.approx(20 * 60, abs=10)
-        assert high["closed"] - start == pytest.approx(40 * 60, abs=10)
+        assert high["opened"] - start == pytest.approx(20 * 60, abs=11)
+        assert high["closed"] - start == pytest.approx(40 * 60, abs=11)
         silent = next(a for a in found["alerts"] if a["rule"] == "silent")
         assert silent["opened"] - start == pytest.approx(59 * 60, abs=11)
         assert silent["closed"] - start == pytest.approx(80 * 60, abs=10)
