@@ -318,6 +318,19 @@ def napa() -> Iterator[Row]:
     yield Row(case, "RMSE of ln PGA: conditioned over unconditioned", 1.0, after / before)
 
 
+def laquila_left_out() -> Iterator[Row]:
+    """L'Aquila 2009: each of the stations within 100 km told from the others, PGA, by BSSA14 and JB2009; none is left out."""
+    _, noisy, _ = laquila()
+    stations = Stations(noisy.expected, noisy.observed, np.zeros_like(noisy.observed))
+    told = left_out(stations)
+    before = np.sqrt(np.mean((stations.observed - stations.expected.median) ** 2))
+    case = f"L'Aquila 2009, {stations.size} stations left out in turn"
+    ratio = float(np.sqrt(np.mean(told.error**2)) / before)
+    yield Row(case, "RMSE of ln PGA: conditioned over unconditioned", 0.6, ratio)
+    yield Row(case, "share outside the 90 % interval", 0.2, float(np.mean(np.abs(told.error) > 1.6449 * told.deviation)))
+    yield Row(case, "stations not trusted", 0, len(trusted(stations)[1]))
+
+
 def vs30_by_slope() -> Iterator[Row]:
     """Wald and Allen's classes: at a class's bounds the slope gives the class's bounds."""
     bounds = {
@@ -347,6 +360,7 @@ CASES = (
     verification_cases,
     conditioning_is_exact,
     italian_model,
+    laquila_left_out,
     napa,
     vs30_by_slope,
     shakemap_grid,
