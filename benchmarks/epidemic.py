@@ -99,6 +99,7 @@ def city_of(people: int, side: int = 20, seed: int = 1) -> City:
     living = np.diff(np.rint(np.cumsum(share) * people / share.sum()), prepend=0.0)
     sites = max(20, people // 2000)
     kind = rng.choice(["school", "kindergarten", "university", "care_home", "hospital"], sites, p=[0.4, 0.35, 0.05, 0.15, 0.05])
+    kind[:4] = ["school", "kindergarten", "care_home", "hospital"]
     places = {"care_home": 60.0, "hospital": 6e-3 * people / max((kind == "hospital").sum(), 1)}
     school = np.flatnonzero(use == "education")
 

@@ -75,7 +75,7 @@ class Health(NamedTuple):
 class Active(NamedTuple):
     """People on their way through the disease, packed by part: shape (PARTS, room); `count` (PARTS) says how many."""
 
-    count: Longs
+    count: Longs  # type: ignore[assignment]
     person: Ints
     due: Shorts  # day of the next change
     born: Shorts  # day of infection
@@ -143,16 +143,16 @@ class Mixing(NamedTuple):
 class Met(NamedTuple):
     """Contacts of one day that infect, by part of who spreads: (PARTS, room)."""
 
-    count: Longs
+    count: Longs  # type: ignore[assignment]
     person: Ints
     code: Shorts  # layer + 8 * variant
     born: Shorts  # day on which the infector was infected
 
 
 class Drawn(NamedTuple):
-    """Contacts of one day before anybody is looked at, by part: (PARTS, room). `target`: a person or a place in group_member."""
+    """Contacts of one day before anyone is looked at, by part: (PARTS, room). `target`: a person or a place in group_member."""
 
-    count: Longs
+    count: Longs  # type: ignore[assignment]
     target: Ints
     slot: Ints
     layer: Bytes

@@ -72,7 +72,7 @@ def matrix(people: People, layer_rates: Numbers, mixing: Mixing, activity: float
     together = _weights(mixing, 0)
     out[COMMUNITY] = activity * layer_rates[COMMUNITY] * _between(living, living, together)
     out[TRANSIT] = activity * layer_rates[TRANSIT] * _between(travelling, living, _weights(mixing, 1), travelling)
-    return out / counts[:, None]
+    return np.asarray(out / counts[:, None])
 
 
 def _pairs(group: npt.NDArray[np.integer], age: npt.NDArray[np.uint8], each: Numbers) -> Numbers:
@@ -106,7 +106,7 @@ def _weights(mixing: Mixing, kind: int) -> Numbers:
     rest = (1 - mixing.threshold[kind].astype(float)) / zones
     row = np.repeat(np.arange(zones), zones)
     np.add.at(out, (row, mixing.alias[kind].reshape(-1)), rest.reshape(-1))
-    return out * mixing.factor[kind][:, None].astype(float)
+    return np.asarray(out * mixing.factor[kind][:, None].astype(float))
 
 
 def _between(source: Numbers, living: Numbers, weight: Numbers, target: Numbers | None = None) -> Numbers:

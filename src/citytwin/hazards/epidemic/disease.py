@@ -202,8 +202,8 @@ class Disease(BaseModel):
     sources: list[str] = []
     states: dict[str, DiseaseState] = Field(min_length=2)
     transitions: list[Transition] = Field(min_length=1)
-    spread: Spread = Spread()
-    immunity: Immunity = Immunity()
+    spread: Spread = Field(default_factory=lambda: Spread.model_validate({}))
+    immunity: Immunity = Field(default_factory=lambda: Immunity.model_validate({}))
     variants: dict[str, Variant] = {}
     vaccine: Vaccine | None = None
     water: Surroundings | None = None

@@ -81,7 +81,7 @@ def whole(table: Numbers, row_totals: Rows) -> Rows:
         out[take, column] += many
         short[give] += many
         short[take] -= many
-    return out
+    return np.asarray(out)
 
 
 def gravity(distance: Numbers, origins: Numbers, targets: Numbers, mean: float | None = None, scale: float = 3000.0) -> Numbers:

@@ -9,6 +9,8 @@ Random numbers are a hash (splitmix64: Steele, Lea and Flood 2014, OOPSLA, 453-4
 fate is written by one part only, parts are merged in order: the same bits on any number of threads.
 """
 # ruff: noqa: I001 (the arrays are named in a few lines)
+# mypy: disable-error-code="arg-type, return-value, assignment, no-any-return, operator, call-overload"
+# (compiled code takes int and np.int64 for one)
 
 from __future__ import annotations
 

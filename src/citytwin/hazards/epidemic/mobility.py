@@ -12,8 +12,8 @@ from citytwin.city import City
 from citytwin.errors import InputError, nearest
 from citytwin.hazards.epidemic.arrays import CLASS, TEAM, Mixing
 from citytwin.hazards.epidemic.fitting import radiation
-from citytwin.hazards.epidemic.people import People
-from citytwin.hazards.epidemic.peopling import distances, read_frame, work_places, zone_of
+from citytwin.hazards.epidemic.people import People, zone_of
+from citytwin.hazards.epidemic.peopling import distances, read_frame, work_places
 
 Numbers = npt.NDArray[np.float64]
 
@@ -60,7 +60,7 @@ def leisure(city: City, people: People, model: Literal["gravity", "radiation"], 
     zone, zones = zone_of(city, "building")
     attraction = living + np.bincount(zone, weights=work_places(city.table("building")), minlength=zones)
     if model == "radiation":
-        return _shares(radiation(distance, attraction, np.maximum(living, 1e-9)))
+        return _shares(radiation(distance, attraction.astype(float), np.maximum(living, 1e-9)))
     return _shares(np.exp(-distance / reach) * attraction)
 
 

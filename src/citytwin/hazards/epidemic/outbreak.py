@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +11,7 @@ import numpy.typing as npt
 from citytwin.hazards.epidemic import kernel
 from citytwin.hazards.epidemic.arrays import (
     AGE_GROUPS,
+    BLOCK,
     LAYERS,
     OUTSIDE,
     PARTS,
@@ -105,7 +107,7 @@ class Outbreak:
     @property
     def bytes_each(self) -> float:
         """Bytes that the run's arrays take, for each person."""
-        arrays = [self.persons, *self.active, *self.drawn, *self.met, *self.events]
+        arrays: list[Any] = [self.persons, *self.active, *self.drawn, *self.met, *self.events]
         return float(sum(a.nbytes for a in arrays) / max(len(self.people), 1))
 
     def seed_people(self, persons: Rows, variant: int = 0) -> None:
@@ -186,13 +188,14 @@ class Outbreak:
     def _per_part(self) -> Rows:
         """Contacts that infect, by part of who is infected."""
         persons = np.concatenate([self.met.person[p, : self.met.count[p]] for p in range(PARTS)])
-        return np.bincount((persons >> kernel.BLOCK) % PARTS, minlength=PARTS).astype(np.int64)
+        return np.bincount((persons >> BLOCK) % PARTS, minlength=PARTS).astype(np.int64)
 
     def _grow(self, room: int) -> None:
         old, self.active = self.active, _active(room)
         self.active.count[:] = old.count
         used = int(old.count.max())
-        for before, after in zip(old[1:], self.active[1:], strict=True):
+        pairs: Any = zip(old[1:], self.active[1:], strict=True)
+        for before, after in pairs:
             after[:, :used] = before[:, :used]
         events = self.events
         self.events = _events(room, len(self.wards.room))

@@ -157,7 +157,7 @@ class EpidemicParameters(Parameters):
     model_config = ConfigDict(json_schema_extra={"examples": [{"disease": "cholera", "seeds": [{"people": 5}]}]})
 
     disease: Annotated[Disease, DiseaseNamed()] = Field(description="covid, influenza, measles, cholera, heat, or a TOML file")
-    seeds: list[Seeds] = Field([Seeds()], description="Who is infected at the start")
+    seeds: list[Seeds] = Field([Seeds.model_validate({})], description="Who is infected at the start")
     r0: float | None = Field(None, ge=0, le=50, description="Basic reproduction number, instead of the disease's")
     immune: float | dict[str, float] = Field(
         0.0, description='Immune at the start: share, or by age, as in {"0-4": 0.2, "5+": 0.9}'
@@ -170,8 +170,8 @@ class EpidemicParameters(Parameters):
     reach: Metres = Field(2000.0, description="How fast the pull of shops and friends falls with distance, as in 2 km")
     way_to_work: Metres | None = Field(None, description="Mean way to work that commuting is fitted to, where it is made up")
     contacts: dict[Place, Annotated[float, Field(ge=0, le=1000)]] = Field({}, description="Contacts a day by place")
-    beds: Beds = Field(Beds(), description="What of the hospitals' beds is there for this disease")
-    costs: Costs = Field(Costs(), description="What measures cost")
+    beds: Beds = Field(Beds.model_validate({}), description="What of the hospitals' beds is there for this disease")
+    costs: Costs = Field(Costs.model_validate({}), description="What measures cost")
     temperature: Annotated[tuple[tuple[float, float], ...], CourseOf("degC")] | None = Field(
         None, description="Highest temperature of each day, for illness from heat, as in {0d: 31 degC, 1d: 36 degC}"
     )
@@ -278,7 +278,7 @@ class Site(Parameters):
     facility: str = Field(description="Key of a facility")
     an_hour: float = Field(gt=0, le=10_000, description="Doses an hour")
     hours: float = Field(8.0, gt=0, le=24, description="Hours a day")
-    days: list[Weekday] = Field(list(WEEK), description="Days on which it is open")
+    days: list[Weekday] = Field(["mon", "tue", "wed", "thu", "fri", "sat", "sun"], description="Days on which it is open")
 
 
 class Vaccination(Measure):

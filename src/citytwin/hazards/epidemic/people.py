@@ -7,6 +7,7 @@ Sorted by zone, then household, so that households and zones are ranges. About 2
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -100,7 +101,7 @@ class People:
     @property
     def bytes_each(self) -> float:
         """Bytes that the arrays take, for each person."""
-        arrays = [*self.town, self.age, self.female, self.working, self.home, self.group_zone, self.row]
+        arrays: list[Any] = [*self.town, self.age, self.female, self.working, self.home, self.group_zone, self.row]
         return float(sum(a.nbytes for a in arrays) / max(len(self), 1))
 
 

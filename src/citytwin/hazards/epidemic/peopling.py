@@ -63,7 +63,7 @@ def read_margins(path: Path, city: City) -> Margins:
     keys = city.table("zone")["key"].tolist() if "zone" in city else []
     for (zone, margin), rows in table.groupby([table["zone"].fillna("").astype(str), "margin"], sort=True):
         if zone and zone not in keys:
-            raise InputError(f'no zone "{zone}"', str(path), nearest(zone, keys[:20000]))
+            raise InputError(f'no zone "{zone}"', str(path), nearest(str(zone), keys[:20000]))
         row = keys.index(zone) if zone else -1
         said = dict(zip(rows["class"].astype(str), rows["people"].astype(float), strict=True))
         _take(margins, row, str(margin), said, path)
@@ -279,7 +279,7 @@ def _to_work(
     leaving = np.bincount(person_zone, minlength=zones)
     inside = np.bincount(building_zone, weights=offers, minlength=zones)
     if jobs is None:
-        trips = gravity(distances(city, zones), leaving.astype(float), inside, trip, WORK_WAY)
+        trips = gravity(distances(city, zones), leaving.astype(float), inside.astype(float), trip, WORK_WAY)
     else:
         rows = jobs * (inside > 0)
         empty = rows.sum(axis=1) <= 0

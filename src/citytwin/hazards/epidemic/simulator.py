@@ -117,7 +117,8 @@ class Epidemic:
         law = law_of(self.disease)
         trips = None if params.trips is None else read_trips(params.trips, setup.city)
         mixing = mixing_of(self.people, leisure(setup.city, self.people, params.leisure, params.reach), trips)
-        rates = contacts.rates(self.people, dict(self.disease.spread.places), dict(params.contacts))
+        rates = contacts.rates(self.people, {str(k): v for k, v in self.disease.spread.places.items()},
+                                {str(k): v for k, v in params.contacts.items()})  # fmt: skip
         self.contacts = contacts.matrix(self.people, rates, mixing)
         self.per_contact = contacts.transmission(self.disease, law, self.contacts)
         self.hospitals = Hospitals(setup.city, self.people.zones, params.beds)
