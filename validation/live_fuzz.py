@@ -140,6 +140,7 @@ class Source:
     def __init__(self, city: City, seed: int) -> None:
         device = city.table("device")
         self.keys, self.kinds = device["key"].tolist(), device["kind"].tolist()
+        self.usual = {name: sum(kind.usual) / 2 for name, kind in city.columns.kinds.items()}
         self.dice = random.Random(seed)
         self.bad = corpus(CORPUS, seed)
         self.seeds = [*self.bad, *(b'{"value":%d,"time":%d}' % (i, int(NOW) - i) for i in range(200)),
@@ -165,7 +166,7 @@ class Source:
         row = number % GOOD
         key, ms = self.keys[row], int(NOW * 1000) - 40_000_000 + 1000 * (number // GOOD) + row
         self.good.append((key, ms))
-        said = b'{"value":1.5,"time":%d.%03d}' % divmod(ms, 1000)
+        said = b'{"value":%g,"time":%d.%03d}' % (self.usual[self.kinds[row]], *divmod(ms, 1000))
         form = self.dice.randrange(3)
         if form == 0:
             made.add(f"city.{self.kinds[row]}.{key}".encode(), said, self.sequence, 1)

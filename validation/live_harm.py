@@ -34,7 +34,7 @@ class TwinProcess:
             stdout=asyncio.subprocess.PIPE, env=self.environment,
         )  # fmt: skip
         assert self.process.stdout is not None
-        line = await asyncio.wait_for(self.process.stdout.readline(), 120)
+        line = await asyncio.wait_for(self.process.stdout.readline(), 300)
         self.port = json.loads(line)["mqtt_port"]
 
     async def end(self, sign: signal.Signals) -> None:
