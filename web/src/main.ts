@@ -6,6 +6,7 @@ import './app.css';
 import App from './App.svelte';
 import { followAddress, readAddress } from './panels/address.svelte';
 import { installSeam } from './panels/seam';
+import { alerts } from './store/alerts.svelte';
 import { city } from './store/city.svelte';
 import { commands } from './store/commands.svelte';
 import { draft } from './store/draft.svelte';
@@ -23,7 +24,7 @@ async function open(): Promise<void> {
   mount(App, { target: document.getElementById('app')! });
   await city.load();
   if (!city.info) return;
-  await Promise.all([live.start((message) => runs.hear(message), (command) => commands.hear(command)), runs.refresh()]).catch((error: unknown) => {
+  await Promise.all([live.start({ run: (m) => runs.hear(m), command: (c) => commands.hear(c), alerts: (n) => alerts.hear(n) }), runs.refresh()]).catch((error: unknown) => {
     live.problem = (error as Error).message;
   });
   time.fit();

@@ -38,8 +38,8 @@ async function json<A>(path: string, init?: RequestInit): Promise<A> {
   return (await ask(path, init)).json() as Promise<A>;
 }
 
-function post<A>(path: string, body: unknown): Promise<A> {
-  return json<A>(path, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) });
+function post<A>(path: string, body: unknown, method = 'POST'): Promise<A> {
+  return json<A>(path, { method, headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) });
 }
 
 const part = encodeURIComponent;
@@ -65,6 +65,16 @@ export const api = {
     if (frame.type !== 'snapshot') throw new ApiError('The server sent changes where a snapshot was asked for', 200);
     return frame;
   },
+  alerts: (limit: number) => json<{ alerts: T.Alert[]; next: number | null }>(`alerts?state=open&limit=${limit}`),
+  acknowledge: (ids: number[], who: string) => post<{ alerts: T.Alert[] }>('alerts/acknowledge', { ids, who }),
+  silence: (rule: string, minutes: number, who: string) => post<unknown>('silences', { rule, minutes, who }),
+  rules: () => json<{ rules: T.RuleInfo[] }>('rules'),
+  enableRule: (name: string, enabled: boolean, who: string) => post<T.RuleInfo>(`rules/${part(name)}`, { enabled, who }, 'PATCH'),
+  journal: (limit: number) => json<{ entries: T.Entry[] }>(`journal?limit=${limit}`),
+  deviceHealth: (device: string) => json<T.DeviceHealth>(`devices/${part(device)}/health`),
+  judge: (device: string, begin: string, end: string, verdict: string, who: string, why: string) =>
+    post<unknown>('readings/judgement', { device, begin, end, verdict, who, why }),
+  maintain: (device: string, until: string | null, who: string, note: string) => post<unknown>(`devices/${part(device)}/maintenance`, { until, who, note }),
   commandsOf: (device: string) => json<{ kinds: T.CommandKind[]; recent: T.Command[] }>(`things/device/${part(device)}/commands`),
   tryCommand: (asked: unknown) => post<T.Tried>('commands/check', asked),
   sendCommand: (asked: unknown) => post<T.Command>('commands', asked),

@@ -2,12 +2,13 @@
 
 import { decodeLive, type Delta, type Snapshot } from '../lib/frames';
 import { address } from './client';
-import type { Command } from './types';
+import type { AlertNews, Command } from './types';
 
 export type Message =
   | { type: 'clock'; now: string }
   | { type: 'run'; id: string; status: string; progress: number; words: string }
   | ({ type: 'command' } & Command)
+  | ({ type: 'alerts' } & AlertNews)
   | ({ type: 'quality' } & Record<string, unknown>);
 
 export interface Listener {

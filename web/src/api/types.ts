@@ -167,6 +167,69 @@ export interface Quality {
   recent: Record<string, unknown>[];
 }
 
+export interface Alert {
+  id: number;
+  rule: string;
+  title: string;
+  table: string;
+  key: string;
+  name: string;
+  severity: 'info' | 'warning' | 'severe' | 'critical';
+  state: 'open' | 'acknowledged' | 'closed';
+  opened: string;
+  message: string;
+  acknowledged_by: string;
+  lon: number | null;
+  lat: number | null;
+}
+
+export interface AlertNews {
+  revision: number;
+  open: Record<string, number>;
+  unacknowledged: number;
+  changed: Alert[];
+}
+
+export interface RuleInfo {
+  name: string;
+  rule: Record<string, unknown>;
+  of_every_twin: boolean;
+  at_work: boolean;
+  things: number;
+  open: number;
+  problem: Problem | null;
+}
+
+export interface Entry {
+  id: number;
+  time: string | number;
+  kind: string;
+  actor: string;
+  subject: string;
+  text: string;
+}
+
+export interface Rejected {
+  time: number;
+  reason: string;
+  value?: number | null;
+  raw?: string;
+}
+
+export interface DeviceHealth {
+  status: string;
+  counts: Record<string, number>;
+  missed: number;
+  expected: number | null;
+  received: number;
+  uptime: number | null;
+  doubted: { time: number; value: number } | null;
+  course: { time: number; status: string }[];
+  recent: Rejected[];
+  maintenance: { until: number; who: string; note: string } | null;
+  judgements: { begin: number; end: number; verdict: string; who: string; why: string; at: number }[];
+}
+
 export interface CommandKind {
   name: string;
   kind: string;

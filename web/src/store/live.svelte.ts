@@ -2,7 +2,7 @@
 
 import { api } from '../api/client';
 import { listen, type Message } from '../api/live';
-import type { Command, DeviceList } from '../api/types';
+import type { AlertNews, Command, DeviceList } from '../api/types';
 import type { Delta, Snapshot } from '../lib/frames';
 import { Grid } from '../lib/grid';
 
@@ -12,6 +12,13 @@ const WORLD = 2 ** 32;
 export interface Shown {
   value: Float32Array;
   status: Uint8Array;
+}
+
+/** Who wants to know of what the live connection says beside devices. */
+interface Hears {
+  run: (message: Extract<Message, { type: 'run' }>) => void;
+  command: (command: Command) => void;
+  alerts: (news: AlertNews) => void;
 }
 
 class LiveStore {
@@ -42,8 +49,7 @@ class LiveStore {
   private past: Shown | null = null;
   private sequence = -1;
   private rows = new Map<string, number>();
-  private onCommand: (command: Command) => void = () => undefined;
-  private onRun: (message: Extract<Message, { type: 'run' }>) => void = () => undefined;
+  private hears: Hears = { run: () => undefined, command: () => undefined, alerts: () => undefined };
 
   /** The present by the server's clock, ms. */
   get now(): number {
@@ -58,9 +64,8 @@ class LiveStore {
     return this.layout > 0 ? this.x.length : 0;
   }
 
-  async start(onRun: (message: Extract<Message, { type: 'run' }>) => void, onCommand: (command: Command) => void): Promise<void> {
-    this.onRun = onRun;
-    this.onCommand = onCommand;
+  async start(hears: Hears): Promise<void> {
+    this.hears = hears;
     window.setInterval(() => (this.ticking = Date.now()), 250);
     this.list = await api.devices();
     this.rows = new Map(this.list.keys.map((key, row) => [key, row]));
@@ -96,6 +101,7 @@ class LiveStore {
         this.present.status[row] = frame.status[i]!;
       });
       this.updates += frame.row.length;
+      if (frame.moved.row.length > 0) this.move(frame.moved);
     } else if (frame.sequence > this.sequence) {
       void this.resync();
     }
@@ -110,6 +116,15 @@ class LiveStore {
     this.kind = frame.kind.slice();
     this.grid = new Grid(this.x, this.y);
     this.present = { value: frame.value.slice(), status: frame.status.slice() };
+    this.layout += 1;
+  }
+
+  private move(moved: Delta['moved']): void {
+    moved.row.forEach((row, i) => {
+      this.x[row] = moved.x[i]! / WORLD;
+      this.y[row] = moved.y[i]! / WORLD;
+    });
+    this.grid = new Grid(this.x, this.y);
     this.layout += 1;
   }
 
@@ -140,9 +155,11 @@ class LiveStore {
     if (message.type === 'clock') {
       this.offset = Date.parse(message.now) - Date.now();
     } else if (message.type === 'run') {
-      this.onRun(message);
+      this.hears.run(message);
     } else if (message.type === 'command') {
-      this.onCommand(message);
+      this.hears.command(message);
+    } else if (message.type === 'alerts') {
+      this.hears.alerts(message);
     } else if (message.type === 'quality') {
       const counts = (message['counts'] ?? message) as Record<string, unknown>;
       this.tally(counts);
