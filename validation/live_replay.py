@@ -5,8 +5,8 @@
 
 Speeds of 207 detectors in Los Angeles (METR-LA, a week), air and weather of three stations in Beijing (four years), flows and a
 level of the L-Town water network (a year of five minutes). Each file is read as somebody would who gets it, published over MQTT
-to a twin by `citytwin devices replay`, and compared row by row with what plain DuckDB finds in the twin's Parquet files. The files
-are read a second time here, by the `csv` module and nothing of ours.
+to a twin by `citytwin devices replay`, and compared row by row with what plain DuckDB finds in the twin's Parquet files.
+The files are read a second time here, by the `csv` module and nothing of ours.
 """
 
 from __future__ import annotations
