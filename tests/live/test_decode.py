@@ -95,6 +95,10 @@ broken = st.one_of(
     st.just(b'{"value": 1e999}'), st.just(b'{"value": NaN}'), st.just(b"{}"), st.just(b"[[1]]"),
     st.just(b'{"value":1,"time":"x"}'),
     st.just(b'{"value":1}\n{"value":2}'), st.just(b'{"value":1,"time":-5}'), st.just(b'{"value":1,"time":1e300}'),
+    st.just(b'[{"value":1},{"value":2}]'), st.just(b' [ {"value":1} , {"value":2, "time":1794999990} ] '), st.just(b"[]"),
+    st.just(b'[{"value":1} {"value":2}]'), st.just(b'[{"value":1},]'), st.just(b'[{"value":1}]]'), st.just(b'[{"value":1},2]'),
+    st.just(b'[2,{"value":1}]'), st.just(b'[{"value":1,"unit":"}"}]'), st.just(b"[{"), st.just(b"["),
+    st.just(b'[[{"value":1}]]'),
     st.just(b'{"value":1,"time":"0001-01-01T00:00:00+14:00"}'), st.just(b"\n"), st.just(b""), st.just(b'{"value":1,"unit":""}'),
 )  # fmt: skip
 
@@ -124,6 +128,9 @@ def packets(*messages, qos=1):
 def test_a_batch_of_mqtt_packets_says_the_same_as_its_messages_one_by_one(decoder, nonsense, qos):
     payloads = [p for n, bad in enumerate(nonsense) for p in (bad, b'{"value": %d, "time": 1794999999}' % n)]
     alone = decoder.decode(sent(*payloads))
+    wanted = [decoder.spoken.message(b"city/river_stage/gauge-1", p) for p in payloads]  # one by one, by another reader
+    assert [(s.row, s.quality) for w in wanted for s in w] == list(zip(alone.row, alone.quality, strict=True))
+    np.testing.assert_array_equal([s.value for w in wanted for s in w], alone.value)
     batch = decoder.decode(packets(*((b"city/river_stage/gauge-1", p) for p in payloads), qos=qos))
     np.testing.assert_allclose(batch.time, alone.time, rtol=0, atol=1e-4)  # those without a time count on
     for name in ("row", "value", "quality", "arrived"):

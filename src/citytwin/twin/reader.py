@@ -12,9 +12,12 @@ from typing import Any
 import numpy as np
 
 from citytwin.errors import OutsideError
+from citytwin.io.feeds.arrow import write_arrow
 from citytwin.io.feeds.decode import Decoder
 from citytwin.io.feeds.log import Log
 from citytwin.io.feeds.mapping import Mappings
+from citytwin.io.feeds.subjects import ARROW, LINES, MQTT
+from citytwin.io.feeds.wire import Messages
 from citytwin.state import Arrivals, Checks, Health, Quality, State
 from citytwin.twin.devices import Devices
 from citytwin.twin.listeners import Listeners
@@ -45,6 +48,14 @@ class Reader:
         self.recent = Recent()
         self.heeding = Heeding(devices, state, self.checks, self.health)
         self._writer = writer
+
+    def warm(self) -> None:
+        """Compile, or load, what is needed for the first reading, before there is one: on a fresh machine it takes seconds."""
+        samples = {MQTT: b"\x30\x03\x00\x01x1", LINES: b'{"device":"","value":1}', ARROW: write_arrow([""], [0], [0])[0]}
+        subjects, payloads = [s.encode() for s in samples], list(samples.values())
+        batch = self.decoder.decode(Messages(subjects, payloads, [0, 0, 0], [0, 0, 0]))
+        Checks(self.devices.kinds, self.devices.kind).check(batch)
+        Recent(kept=8).judge(batch)
 
     @property
     def read_to(self) -> int:

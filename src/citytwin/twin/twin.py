@@ -134,6 +134,7 @@ class Twin:
             log = self._log = Log(self._broker.port)
             await log.open(self._writer.read_to)
             await asyncio.to_thread(self._memory.remember)
+            await asyncio.to_thread(self._reader.warm)
             await self.control.open(self._broker.port)
             await self._door.start(mqtt_port, self._broker.port, self._broker.mqtt_port, self._mappings.filters)
         except BaseException:

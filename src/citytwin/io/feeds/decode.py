@@ -21,9 +21,11 @@ from citytwin.io.feeds.scan import (
     Bytes,
     Units,
     Words,
+    count_members,
     count_packets,
     find,
     split_lines,
+    split_members,
     split_packets,
     understand,
 )  # fmt: skip
@@ -190,20 +192,36 @@ class Decoder:
         if len(self.spoken.factors) != self._number_of_units:
             self._number_of_units = len(self.spoken.factors)
             self._units = _known_units(self.spoken.factors)
+        begin, end, row, of = _members(data, begin, end, row) if names is None else (begin, end, row, np.arange(len(begin)))
         n = len(begin)
         value, time, slow = np.empty(n), np.empty(n), np.empty(n, np.uint8)
         table = names or self.spoken.names
         understand(data, begin, end, row, names is not None, table, self.kind, self._units, value, time, slow)
-        others = np.flatnonzero(slow)
-        of = np.flatnonzero(slow == 0)
-        plain = _plain(row[of], time[of], value[of])
+        others = np.unique(of[slow != 0])
         if not len(others):
-            return plain, of
+            return _plain(row, time, value), of
+        known = ~np.isin(of, others)  # a list with one member that is not plain is read whole, by itself
+        of = of[known]
+        plain = _plain(row[known], time[known], value[known])
         said = [(i, s) for i in others.tolist() for s in one(i)]
         rest = _arrivals([s for _, s in said])
         numbers = np.concatenate((of, np.array([i for i, _ in said], dtype=np.int64)))
         order = np.argsort(numbers, kind="stable")
         return _sorted(Arrivals.joined([plain, rest]), order), numbers[order]
+
+
+def _members(
+    data: Bytes, begin: Index, end: Index, row: npt.NDArray[np.int32]
+) -> tuple[Index, Index, npt.NDArray[np.int32], Index]:
+    """Begin, end and row of each object, those in lists by themselves, and the number of its payload."""
+    number = np.empty(len(begin), np.int64)
+    count_members(data, begin, end, number)
+    total = int(number.sum())
+    if total == len(begin):
+        return begin, end, row, np.arange(total)
+    first, last, of = np.empty(total, np.int64), np.empty(total, np.int64), np.empty(total, np.int64)
+    split_members(data, begin, end, number, first, last, of)
+    return first, last, row[of], of
 
 
 def _known_units(factors: dict[tuple[int, str], tuple[float, float] | None]) -> Units:

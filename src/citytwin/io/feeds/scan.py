@@ -19,6 +19,7 @@ Bytes = Any  # an array of uint8; kernels have types of their own, which mypy do
 whole: Any = np.int64
 EARLIEST, LATEST = 31536000.0, 4e9  # s since 1970: a clock that says earlier was never set, one that says later never will be
 PLAIN, SLOW = 0, 1
+MOST_SHIFT = 27  # a length has at most four digits of seven bits (MQTT 3.1.1, section 2.2.3)
 SAID_VALUE, SAID_TIME, SAID_UNIT, SAID_DEVICE = 0, 1, 2, 4  # what a payload says; of texts where they begin and end
 NOTHING = np.array([np.nan, np.nan, -1.0, -1.0, -1.0, -1.0])
 POWERS = 10.0 ** np.arange(23)  # exact in binary
@@ -123,7 +124,7 @@ def count_packets(data: Bytes) -> int:
             at += 1
             length |= (digit & 0x7F) << shift
             shift += 7
-            if digit < 0x80 or at >= len(data):
+            if digit < 0x80 or at >= len(data) or shift > MOST_SHIFT:
                 break
         at += length
         found += 1
@@ -145,11 +146,11 @@ def split_packets(data: Bytes, arena: Bytes, start: Any, slot: Any, row: Any, ag
             at += 1
             length |= (digit & 0x7F) << shift
             shift += 7
-            if digit < 0x80 or at >= len(data):
+            if digit < 0x80 or at >= len(data) or shift > MOST_SHIFT:
                 break
         end = min(at + length, len(data))
-        topic = at + 2
-        size = whole(data[at]) << 8 | whole(data[at + 1]) if topic <= end else 0
+        size = whole(data[at]) << 8 | whole(data[at + 1]) if at + 2 <= end else 0
+        topic = min(at + 2, end)
         payload = min(topic + size, end)
         place[i, 0], place[i, 1] = topic, payload
         place[i, 2], place[i, 3] = min(payload + (2 if first & 6 else 0), end), end
@@ -171,6 +172,47 @@ def split_lines(data: Bytes, place: Any) -> int:
         place[found, 0], place[found, 1] = begin, len(data)
         found += 1
     return found
+
+
+@kernel
+def count_members(data: Bytes, begin: Any, end: Any, number: Any) -> None:
+    """How many objects each payload holds: of a list of plain objects so many, of anything else 1."""
+    for i in range(len(begin)):
+        number[i] = 1
+        at = _blank(data, begin[i], end[i])
+        if at < end[i] and data[at] == 91:
+            found = 0
+            for place in range(at, end[i]):
+                if data[place] == 123:
+                    found += 1
+            number[i] = max(found, 1)
+
+
+@kernel
+def split_members(data: Bytes, begin: Any, end: Any, number: Any, first: Any, last: Any, of: Any) -> None:
+    """Where each member of each payload begins and ends, and `of` which payload it is.
+
+    A list that is not objects between single commas gives members that nobody can read.
+    """
+    k = 0
+    for i in range(len(begin)):
+        at = _blank(data, begin[i], end[i])
+        if at >= end[i] or data[at] != 91:
+            first[k], last[k], of[k] = begin[i], end[i], i
+            k += 1
+            continue
+        for member in range(number[i]):
+            at = _blank(data, at + 1, end[i])  # behind the bracket, or behind the comma
+            first[k], of[k] = at, i
+            while at < end[i] and data[at] != 125:
+                at += 1
+            last[k] = min(at + 1, end[i])
+            at = _blank(data, at + 1, end[i])
+            closing = member + 1 == number[i]
+            right = first[k] < at < end[i] and data[first[k]] == 123 and data[at] == (93 if closing else 44)
+            if not right or (closing and _blank(data, at + 1, end[i]) != end[i]):
+                last[k] = first[k]
+            k += 1
 
 
 # -- what each payload says -------------------------------------------------------------------------------------------
