@@ -26,17 +26,19 @@ NEWEST = 20  # alerts that a message carries
 TIMES = ("opened", "changed", "closed", "acknowledged")
 
 
-def described(alert: Alert, places: Places) -> dict[str, Any]:
-    """An alert as JSON: times as ISO 8601, and where its thing is."""
-    said = alert.describe()
-    for name in TIMES:
-        said[name] = None if said[name] is None else encoding.iso(said[name])
-    lon = lat = None
-    table = alert.table
-    if table in places.city.tables:
-        row = int(places.city.rows(table, [alert.key])[0])
-        lon, lat = places.point(table, row) if row >= 0 else (None, None)
-    return {**said, "lon": lon, "lat": lat}
+def described(alerts: Sequence[Alert], places: Places) -> list[dict[str, Any]]:
+    """Alerts as JSON: times as ISO 8601, and where their things are."""
+    listed: dict[int, dict[str, Any]] = {}
+    for table in dict.fromkeys(alert.table for alert in alerts):
+        mine = [alert for alert in alerts if alert.table == table]
+        known = table in places.city.tables
+        rows = places.city.rows(table, [alert.key for alert in mine]).tolist() if known else [-1] * len(mine)
+        for alert, row in zip(mine, rows, strict=True):
+            lon, lat = places.point(table, row) if row >= 0 else (None, None)
+            said = alert.describe()
+            times = {name: None if said[name] is None else encoding.iso(said[name]) for name in TIMES}
+            listed[alert.id] = {**said, **times, "lon": lon, "lat": lat}
+    return [listed[alert.id] for alert in alerts]
 
 
 class AlertNews:
@@ -51,9 +53,8 @@ class AlertNews:
     def tell(self, changed: Sequence[Alert]) -> None:
         """Some alerts have changed."""
         self.revision += 1
-        for alert in changed[-NEWEST:]:
-            said = described(alert, self.places)
-            for known in [known for known in self.newest if known["id"] == alert.id]:
+        for said in described(changed[-NEWEST:], self.places):
+            for known in [known for known in self.newest if known["id"] == said["id"]]:
                 self.newest.remove(known)
             self.newest.append(said)
         self.hub.tell("alerts", self.message())

@@ -66,7 +66,7 @@ async def alerts(
 
     def found() -> dict[str, Any]:
         page, following = here.twin.alerts.store.find(wanted)
-        return {"alerts": [described(alert, here.places) for alert in page], "next": following}
+        return {"alerts": described(page, here.places), "next": following}
 
     return Json(await run_in_threadpool(found))
 
@@ -86,7 +86,7 @@ async def alert(here: Here, id: Number) -> Response:
     def found() -> dict[str, Any]:
         one = here.twin.alerts.store.get(id)
         entries = here.twin.journal.read(Asked(subject=f"alert/{id}", limit=1000, oldest_first=True)).entries
-        return {**described(one, here.places), "journal": [entry_of(entry) for entry in entries]}
+        return {**described([one], here.places)[0], "journal": [entry_of(entry) for entry in entries]}
 
     return Json(await run_in_threadpool(found))
 
@@ -96,7 +96,7 @@ async def acknowledge(here: Here, asked: Acknowledgement) -> Response:
     """Say that somebody sees to alerts: all of them or none."""
     done = await run_in_threadpool(here.twin.alerts.acknowledge, asked.ids, asked.who, asked.note)
     here.news.tell(done)
-    return Json({"alerts": [described(alert, here.places) for alert in done]})
+    return Json({"alerts": described(done, here.places)})
 
 
 @router.get("/silences")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query
@@ -53,16 +55,21 @@ class Checked(BaseModel):
     rule: dict[str, Any]
 
 
-def _described(here: Served, name: str) -> dict[str, Any]:
+def _described(here: Served, name: str, counts: Mapping[str, int] | None = None) -> dict[str, Any]:
     mine = here.twin.alerts
+    waiting = (counts if counts is not None else _open(here)).get(name, 0)
     at_work = mine.engine.watched.get(name)
     problem = mine.rulebook.problems.get(name)
-    waiting = sum(alert.rule == name for alert in list(mine.book.open.values()))
     return {
         "name": name, "rule": mine.rulebook.said[name], "of_every_twin": name in mine.rulebook.own,
         "at_work": at_work is not None, "things": at_work.selection.size if at_work else 0, "open": waiting,
         "problem": _problem(problem) if problem else None,
     }  # fmt: skip
+
+
+def _open(here: Served) -> Mapping[str, int]:
+    """Number of open alerts of each rule."""
+    return Counter(alert.rule for alert in list(here.twin.alerts.book.open.values()))
 
 
 def _problem(error: TwinError) -> dict[str, str]:
@@ -74,7 +81,8 @@ def rules(here: Here) -> Response:
     """All rules, as they are declared, and how they do."""
     mine = here.twin.alerts
     whole = mine.rulebook.problems.get("")
-    listed = [_described(here, name) for name in sorted(mine.rulebook.said)]
+    counts = _open(here)
+    listed = [_described(here, name, counts) for name in sorted(mine.rulebook.said)]
     return Json({"rules": listed, "problem": _problem(whole) if whole else None, "look_seconds": mine.took})
 
 

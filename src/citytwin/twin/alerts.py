@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from citytwin.city import City
 from citytwin.columns import Columns
@@ -27,6 +28,7 @@ from citytwin.incidents.alerts import Alert, Book, Changes, Silence
 from citytwin.incidents.journal import Entry
 from citytwin.incidents.message import Message
 from citytwin.incidents.rules import Engine, Rule, rule_of
+from citytwin.incidents.rules.compiling import OWN
 from citytwin.io.channels import Channel, read_channels
 from citytwin.io.stores.records import Outbox, Records, SqlJournal
 from citytwin.io.stores.records.alerts import AlertStore
@@ -61,7 +63,7 @@ class Alerts:
         self.view = LiveView(city, columns, state, Sources(sources.heard, sources.status, self._own))
         self.engine = Engine(self.view, {})
         self.policies = {name: channel.policy for name, channel in self.channels.items()}
-        self.book = Book(self.engine, self.policies, _namer(city), self.store.open(), self.store.next_id(),
+        self.book = Book(self.engine, self.policies, _Names(city), self.store.open(), self.store.next_id(),
                          self.store.silences(time.time()))  # fmt: skip
         self.told: list[Callable[[Sequence[Alert]], None]] = []
         self.problem = ""
@@ -237,19 +239,29 @@ def _channels(folder: Path) -> tuple[dict[str, Channel], str]:
         return {}, str(error)
 
 
-def _namer(city: City) -> Callable[[str, str], tuple[str, str]]:
-    """Name and zone of a thing, by table and key."""
+class _Names:
+    """Names and zones of things, by table and key; a table is indexed when one of its things is first asked for."""
 
-    def named(table: str, key: str) -> tuple[str, str]:
-        if table == "twin":
+    def __init__(self, city: City) -> None:
+        self._city = city
+        self._known: dict[str, tuple[pd.Index[Any], list[Any], list[Any]]] = {}
+
+    def __call__(self, table: str, key: str) -> tuple[str, str]:
+        if table == OWN:
             return "The twin", ""
-        if table not in city:
+        if table not in self._city.tables:
             return key, ""
-        row = int(city.rows(table, [key])[0])
-        if row < 0:
+        if table not in self._known:
+            frame = self._city.table(table)
+            name, zone = (frame[f].astype(object).tolist() if f in frame else [""] * len(frame) for f in ("name", "zone"))
+            self._known[table] = pd.Index(frame["key"].astype(str)), name, zone
+        keys, names, zones = self._known[table]
+        try:
+            row = int(keys.get_loc(key))
+        except KeyError:
             return key, ""
-        frame = city.table(table)
-        name, zone = (str(frame[field].iat[row] or "") if field in frame else "" for field in ("name", "zone"))
-        return name if name not in ("nan", "None", "<NA>") else "", zone
+        return _text(names[row]), _text(zones[row])
 
-    return named
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""

@@ -147,7 +147,7 @@ class Engine:
             selection = selected(self.view, rule, self._selections)
             conditions = [compiled(self.view, rule, level.when, selection) for level in rule.every_level]
         except TwinError as error:
-            place = f"{where}.{error.where}" if error.where else where
+            place = f"{where}.{error.where}" if error.where not in ("", self.view.city.name) else where
             raise InputError(error.message, place, error.hint) from error
         return Watched(name, rule, selection, conditions)
 

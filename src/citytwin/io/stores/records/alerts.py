@@ -58,7 +58,7 @@ class AlertStore:
         newest = {a.id: a for a in alerts}  # an alert may have changed twice in one step
         if newest:
             # what closes goes first: only one alert of a rule and thing may be open
-            rows = [asdict(a) for a in sorted(newest.values(), key=lambda a: a.closed is None)]
+            rows = [dict(vars(a)) for a in sorted(newest.values(), key=lambda a: a.closed is None)]
             made = postgresql.insert(alert) if connection.dialect.name == "postgresql" else sqlite.insert(alert)
             changed = {c.name: made.excluded[c.name] for c in alert.c if c.name != "id"}
             connection.execute(made.on_conflict_do_update(index_elements=["id"], set_=changed), rows)
