@@ -25,8 +25,9 @@ Indices = npt.NDArray[np.int32]
 def coarse_to_fine(x: Array, y: Array, coarsest: float = 64_000.0) -> tuple[Rows, Rows]:
     """An order of places, and the place in it where each level of thinning begins (int64[levels + 1]).
 
-    Level by level the cells of a grid halve, and every cell without a place so far gives one; within a level places go along
-    a Z curve, so that what is near in the order is near on the ground.
+    Level by level the cells of a grid halve, and every cell without a place so far gives one. Within a level places go along
+    a Z curve, so that what is near in the order is near on the ground, in eight turns, so that later places have earlier
+    ones on all sides.
     """
     n = len(x)
     column, row = x - x.min(), y - y.min()
@@ -44,12 +45,18 @@ def coarse_to_fine(x: Array, y: Array, coarsest: float = 64_000.0) -> tuple[Rows
                 known = (row[done] // size).astype(np.int64) * 4_000_000 + (column[done] // size).astype(np.int64)
                 taken &= ~np.isin(cell, known)
         if taken.any():
-            order.append(left[taken])
+            order.append(_in_turns(left[taken]))
             starts.append(starts[-1] + int(taken.sum()))
         left, size = left[~taken], size / 2
     found = np.concatenate(order)
     assert found.size == n
     return found, np.array(starts, dtype=np.int64)
+
+
+def _in_turns(places: Rows, turns: int = 8) -> Rows:
+    """Places taken in turns: each turn a share of them, spread evenly, in their own order."""
+    turn = ((np.arange(len(places)) * 0.6180339887498949) % 1 * turns).astype(np.int64)
+    return places[np.argsort(turn, kind="stable")]
 
 
 def _z_curve(x: Array, y: Array) -> Rows:
