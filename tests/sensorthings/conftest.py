@@ -75,8 +75,16 @@ class Service:
 
     def clear(self) -> None:
         """Delete all that is there, as the conformance suite does before it begins."""
-        for name in ("Observations", "FeaturesOfInterest", "Datastreams", "Sensors", "ObservedProperties", "HistoricalLocations",
-                     "Locations", "Things"):  # fmt: skip
+        for name in (
+            "Observations",
+            "FeaturesOfInterest",
+            "Datastreams",
+            "Sensors",
+            "ObservedProperties",
+            "HistoricalLocations",
+            "Locations",
+            "Things",
+        ):
             while found := self.ids(name, top="1000", select="id"):
                 for id in found:
                     self.send("DELETE", f"{name}({id})")
@@ -88,9 +96,14 @@ def commit(twin: Any, row: Any, time: Any, value: Any, first: int = 1) -> None:
     store, _ = twin.kept()
     sequence = np.arange(first, first + n, dtype=np.int64)
     batch = Arrivals(
-        np.asarray(row, np.int32), np.asarray(time, float), np.asarray(value, float), np.asarray(time, float),
-        np.zeros(n, np.uint8), sequence, np.zeros(n, np.int32),
-    )  # fmt: skip
+        np.asarray(row, np.int32),
+        np.asarray(time, float),
+        np.asarray(value, float),
+        np.asarray(time, float),
+        np.zeros(n, np.uint8),
+        sequence,
+        np.zeros(n, np.int32),
+    )
     store.commit(batch, int(sequence[-1]))
 
 

@@ -48,8 +48,15 @@ def test_groups_come_by_pages(service):
     assert "@iot.nextLink" not in second
 
 
-@pytest.mark.parametrize(("apply", "words"), [("aggregate(result with mode as m)", "p95"), ("groupby((every(result,PT1H)))", "phenomenonTime"),
-                                              ("groupby((every(phenomenonTime,P0D)))", "length"), ("aggregate(result)", "understood")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("apply", "words"),
+    [
+        ("aggregate(result with mode as m)", "p95"),
+        ("groupby((every(result,PT1H)))", "phenomenonTime"),
+        ("groupby((every(phenomenonTime,P0D)))", "length"),
+        ("aggregate(result)", "understood"),
+    ],
+)
 def test_mistakes_are_told(service, apply, words):
     error = service.get("Observations", status=400, apply=apply)["error"]
     assert words in error["message"] + error["hint"]

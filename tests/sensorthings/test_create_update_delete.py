@@ -5,15 +5,27 @@ from __future__ import annotations
 import pytest
 
 THING = {"name": "Test thing", "description": "This is a test thing"}
-LOCATION = {"name": "bow river", "description": "bow river", "encodingType": "application/vnd.geo+json",
-            "location": {"type": "Point", "coordinates": [-114.05, 51.05]}}  # fmt: skip
+LOCATION = {
+    "name": "bow river",
+    "description": "bow river",
+    "encodingType": "application/vnd.geo+json",
+    "location": {"type": "Point", "coordinates": [-114.05, 51.05]},
+}
 SENSOR = {"name": "Barometer", "description": "Barometer", "encodingType": "application/pdf", "metadata": "Barometer"}
 QUANTITY = {"name": "Dew point", "definition": "http://dbpedia.org/page/Dew_point", "description": "The dew point temperature"}
-FEATURE = {"name": "A weather station.", "description": "A weather station.", "encodingType": "application/vnd.geo+json",
-           "feature": {"type": "Point", "coordinates": [10, 10]}}  # fmt: skip
+FEATURE = {
+    "name": "A weather station.",
+    "description": "A weather station.",
+    "encodingType": "application/vnd.geo+json",
+    "feature": {"type": "Point", "coordinates": [10, 10]},
+}
 UNIT = {"name": "Celsius", "symbol": "degC", "definition": "http://qudt.org/vocab/unit#DegreeCelsius"}
-STREAM = {"name": "test datastream.", "description": "test datastream.", "unitOfMeasurement": UNIT,
-          "observationType": "http://www.opengis.net/def/observationType/OGC-OM/2.0/OM_Measurement"}  # fmt: skip
+STREAM = {
+    "name": "test datastream.",
+    "description": "test datastream.",
+    "unitOfMeasurement": UNIT,
+    "observationType": "http://www.opengis.net/def/observationType/OGC-OM/2.0/OM_Measurement",
+}
 DEEP_STREAM = {**STREAM, "ObservedProperty": QUANTITY, "Sensor": SENSOR}
 
 
@@ -23,22 +35,48 @@ def link(id):
 
 def made(service):
     """One of each, joined; ids by entity set."""
-    ids = {name: service.post(name, body) for name, body in (
-        ("Things", {**THING, "Locations": [LOCATION]}), ("Sensors", SENSOR), ("ObservedProperties", QUANTITY), ("FeaturesOfInterest", FEATURE))}  # fmt: skip
+    ids = {
+        name: service.post(name, body)
+        for name, body in (
+            ("Things", {**THING, "Locations": [LOCATION]}),
+            ("Sensors", SENSOR),
+            ("ObservedProperties", QUANTITY),
+            ("FeaturesOfInterest", FEATURE),
+        )
+    }
     (ids["Locations"],) = service.ids(f"Things({ids['Things']})/Locations")
     (ids["HistoricalLocations"],) = service.ids(f"Things({ids['Things']})/HistoricalLocations")
-    ids["Datastreams"] = service.post("Datastreams", {**STREAM, "Thing": link(ids["Things"]), "Sensor": link(ids["Sensors"]),
-                                                      "ObservedProperty": link(ids["ObservedProperties"])})  # fmt: skip
-    ids["Observations"] = service.post("Observations", {
-        "phenomenonTime": "2015-03-01T00:40:00.000Z", "result": 8, "Datastream": link(ids["Datastreams"]),
-        "FeatureOfInterest": link(ids["FeaturesOfInterest"])})  # fmt: skip
+    ids["Datastreams"] = service.post(
+        "Datastreams",
+        {
+            **STREAM,
+            "Thing": link(ids["Things"]),
+            "Sensor": link(ids["Sensors"]),
+            "ObservedProperty": link(ids["ObservedProperties"]),
+        },
+    )
+    ids["Observations"] = service.post(
+        "Observations",
+        {
+            "phenomenonTime": "2015-03-01T00:40:00.000Z",
+            "result": 8,
+            "Datastream": link(ids["Datastreams"]),
+            "FeatureOfInterest": link(ids["FeaturesOfInterest"]),
+        },
+    )
     return ids
 
 
 def test_what_is_posted_is_there(empty):
     ids = made(empty)
-    for name, body in (("Things", THING), ("Locations", LOCATION), ("Sensors", SENSOR), ("ObservedProperties", QUANTITY),
-                       ("FeaturesOfInterest", FEATURE), ("Datastreams", STREAM)):  # fmt: skip
+    for name, body in (
+        ("Things", THING),
+        ("Locations", LOCATION),
+        ("Sensors", SENSOR),
+        ("ObservedProperties", QUANTITY),
+        ("FeaturesOfInterest", FEATURE),
+        ("Datastreams", STREAM),
+    ):
         found = empty.get(f"{name}({ids[name]})")
         assert {k: found[k] for k in body} == body
     observation = empty.get(f"Observations({ids['Observations']})")
@@ -62,8 +100,15 @@ def test_a_feature_is_made_of_the_things_location_once(empty):
 
 
 def test_deep_inserts_make_all_or_nothing(empty):
-    thing = empty.post("Things", {**THING, "properties": {"reference": "Third floor"}, "Locations": [LOCATION],
-                                  "Datastreams": [{**DEEP_STREAM, "Observations": [{"result": 1.5, "FeatureOfInterest": FEATURE}]}]})  # fmt: skip
+    thing = empty.post(
+        "Things",
+        {
+            **THING,
+            "properties": {"reference": "Third floor"},
+            "Locations": [LOCATION],
+            "Datastreams": [{**DEEP_STREAM, "Observations": [{"result": 1.5, "FeatureOfInterest": FEATURE}]}],
+        },
+    )
     found = empty.get(
         f"Things({thing})", expand="Locations,Datastreams($expand=Sensor,ObservedProperty,Observations/FeatureOfInterest)"
     )
@@ -96,12 +141,17 @@ def test_what_is_incomplete_is_refused(empty):
 
 
 CHANGES = {
-    "Things": {"description": "PATCHED"}, "Locations": {"location": {"type": "Point", "coordinates": [114.05, -50]}},
-    "HistoricalLocations": {"time": "2015-07-01T00:00:00.000Z"}, "Sensors": {"metadata": "PATCHED"},
-    "ObservedProperties": {"description": "PATCHED"}, "FeaturesOfInterest": {"feature": {"type": "Point", "coordinates": [114.05, -51.05]}},
-    "Datastreams": {"unitOfMeasurement": {"name": "Entropy2", "symbol": "S2", "definition": "http://qudt.org/vocab/unit#Entropy2"}},
+    "Things": {"description": "PATCHED"},
+    "Locations": {"location": {"type": "Point", "coordinates": [114.05, -50]}},
+    "HistoricalLocations": {"time": "2015-07-01T00:00:00.000Z"},
+    "Sensors": {"metadata": "PATCHED"},
+    "ObservedProperties": {"description": "PATCHED"},
+    "FeaturesOfInterest": {"feature": {"type": "Point", "coordinates": [114.05, -51.05]}},
+    "Datastreams": {
+        "unitOfMeasurement": {"name": "Entropy2", "symbol": "S2", "definition": "http://qudt.org/vocab/unit#Entropy2"}
+    },
     "Observations": {"phenomenonTime": "2015-07-01T00:40:00.000Z"},
-}  # fmt: skip
+}
 
 
 def test_a_patch_changes_what_it_names_and_nothing_else(empty):
@@ -117,8 +167,13 @@ def test_a_patch_changes_what_it_names_and_nothing_else(empty):
 def test_a_put_changes_all_and_keeps_the_relations(empty):
     ids = made(empty)
     empty.send("PATCH", f"Things({ids['Things']})", {"properties": {"a": 1}})
-    for name, body in (("Things", {**THING, "name": "other"}), ("Sensors", {**SENSOR, "metadata": {"a": [1]}}), ("Locations", {**LOCATION, "name": "n"}),
-                       ("Datastreams", {**STREAM, "name": "s"}), ("Observations", {"result": "99", "phenomenonTime": "2015-08-01T00:40:00.000Z"})):  # fmt: skip
+    for name, body in (
+        ("Things", {**THING, "name": "other"}),
+        ("Sensors", {**SENSOR, "metadata": {"a": [1]}}),
+        ("Locations", {**LOCATION, "name": "n"}),
+        ("Datastreams", {**STREAM, "name": "s"}),
+        ("Observations", {"result": "99", "phenomenonTime": "2015-08-01T00:40:00.000Z"}),
+    ):
         found = empty.send("PUT", f"{name}({ids[name]})", body)
         assert {k: found[k] for k in body} == body
     assert "properties" not in empty.get(f"Things({ids['Things']})")
@@ -128,10 +183,16 @@ def test_a_put_changes_all_and_keeps_the_relations(empty):
 
 @pytest.mark.parametrize(
     ("name", "body"),
-    [("Things", {"Locations": [LOCATION]}), ("Things", {"Datastreams": [{"unitOfMeasurement": UNIT}]}),
-     ("Sensors", {"Datastreams": [{"unitOfMeasurement": UNIT}]}), ("Datastreams", {"ObservedProperty": QUANTITY}),
-     ("Datastreams", {"Sensor": SENSOR}), ("Datastreams", {"Thing": THING}), ("Datastreams", {"Observations": [{"result": 1}]})],
-)  # fmt: skip
+    [
+        ("Things", {"Locations": [LOCATION]}),
+        ("Things", {"Datastreams": [{"unitOfMeasurement": UNIT}]}),
+        ("Sensors", {"Datastreams": [{"unitOfMeasurement": UNIT}]}),
+        ("Datastreams", {"ObservedProperty": QUANTITY}),
+        ("Datastreams", {"Sensor": SENSOR}),
+        ("Datastreams", {"Thing": THING}),
+        ("Datastreams", {"Observations": [{"result": 1}]}),
+    ],
+)
 def test_a_patch_with_entities_inline_is_refused(empty, name, body):
     ids = made(empty)
     empty.send("PATCH", f"{name}({ids[name]})", body, status=400)
@@ -149,10 +210,15 @@ def test_a_thing_that_moves_keeps_where_it_was(empty):
 
 
 GOES = {
-    "Things": ("Datastreams", "HistoricalLocations", "Observations"), "Datastreams": ("Observations",), "Locations": ("HistoricalLocations",),
-    "HistoricalLocations": (), "Sensors": ("Datastreams", "Observations"), "ObservedProperties": ("Datastreams", "Observations"),
-    "FeaturesOfInterest": ("Observations",), "Observations": (),
-}  # fmt: skip
+    "Things": ("Datastreams", "HistoricalLocations", "Observations"),
+    "Datastreams": ("Observations",),
+    "Locations": ("HistoricalLocations",),
+    "HistoricalLocations": (),
+    "Sensors": ("Datastreams", "Observations"),
+    "ObservedProperties": ("Datastreams", "Observations"),
+    "FeaturesOfInterest": ("Observations",),
+    "Observations": (),
+}
 
 
 @pytest.mark.parametrize("name", GOES)
@@ -182,11 +248,21 @@ def test_a_result_comes_back_as_it_was_sent(empty, result):
 def test_data_arrays_are_answered_one_by_one(empty):
     ids = made(empty)
     said = [
-        {"Datastream": link(ids["Datastreams"]), "components": ["phenomenonTime", "result", "FeatureOfInterest/id"], "dataArray@iot.count": 2,
-         "dataArray": [["2010-12-23T10:20:00-0700", 20, ids["FeaturesOfInterest"]], ["2010-12-23T10:21:00-0700", 30, "probablyNotAValidId"]]},
-        {"Datastream": link(ids["Datastreams"]), "components": ["phenomenonTime", "result"],
-         "dataArray": [["2010-12-23T10:20:00-0700", 65], ["2010-12-23T10:21:00-0700", "sixty"]]},
-    ]  # fmt: skip
+        {
+            "Datastream": link(ids["Datastreams"]),
+            "components": ["phenomenonTime", "result", "FeatureOfInterest/id"],
+            "dataArray@iot.count": 2,
+            "dataArray": [
+                ["2010-12-23T10:20:00-0700", 20, ids["FeaturesOfInterest"]],
+                ["2010-12-23T10:21:00-0700", 30, "probablyNotAValidId"],
+            ],
+        },
+        {
+            "Datastream": link(ids["Datastreams"]),
+            "components": ["phenomenonTime", "result"],
+            "dataArray": [["2010-12-23T10:20:00-0700", 65], ["2010-12-23T10:21:00-0700", "sixty"]],
+        },
+    ]
     answer = empty.client.post("/sensorthings/v1.1/CreateObservations", json=said)
     assert answer.status_code == 201
     lines = answer.json()
@@ -225,6 +301,6 @@ def test_the_citys_own_devices_can_be_annotated_and_hidden_but_stay_in_the_city(
 
 def test_all_that_is_there_can_be_deleted(changing):
     for name in ("Things", "Sensors", "ObservedProperties", "Locations", "FeaturesOfInterest"):
-        for id in changing.ids(name, top="1000")[:: 1 if name != "Things" else 1]:
+        for id in changing.ids(name, top="1000"):
             changing.send("DELETE", f"{name}({id})")
     assert all(changing.get(v["name"])["value"] == [] for v in changing.get("")["value"])

@@ -34,18 +34,27 @@ def big(tmp_path_factory):
     xy = np.column_stack([378_000 + random.uniform(0, 30_000, N), 4_700_000 + random.uniform(0, 30_000, N)])
     kind = np.array(kinds, dtype=object)[np.arange(N) % 30]
     frame = gpd.GeoDataFrame(
-        {"key": [f"{k}-{i}" for i, k in enumerate(kind)], "kind": kind, "name": [f"Device {i}" for i in range(N)],
-         "zone": [f"zone {i % 40}" for i in range(N)]},
-        geometry=gpd.points_from_xy(xy[:, 0], xy[:, 1]), crs="EPSG:32631",
-    )  # fmt: skip
+        {
+            "key": [f"{k}-{i}" for i, k in enumerate(kind)],
+            "kind": kind,
+            "name": [f"Device {i}" for i in range(N)],
+            "zone": [f"zone {i % 40}" for i in range(N)],
+        },
+        geometry=gpd.points_from_xy(xy[:, 0], xy[:, 1]),
+        crs="EPSG:32631",
+    )
     ground = Ground(378_000.0, 4_730_000.0, 7_500.0, {"elevation": np.zeros((4, 4), np.float32)})
     city = City(Facts("big", "EPSG:32631"), {"device": frame}, ground)
     devices = Devices(folder, city, columns)
     store = ReadingStore(folder / "live", devices.keys, devices.kinds, devices.kind)
     twin = SimpleNamespace(
-        city=city, columns=columns, devices=devices, folder=folder, kept=lambda: (store, []),
+        city=city,
+        columns=columns,
+        devices=devices,
+        folder=folder,
+        kept=lambda: (store, []),
         device_values=lambda: (devices.value, devices.status, devices.time),
-    )  # fmt: skip
+    )
     app = fastapi.FastAPI()
     errors.install(app)
     app.router.routes += routes.routes
@@ -58,14 +67,25 @@ def big(tmp_path_factory):
 
 @pytest.mark.parametrize(
     ("path", "options", "number"),
-    [("Things", {"top": "100"}, 100), ("Things", {"top": "100", "count": "true", "filter": "properties/kind eq 'river_stage'"}, 100),
-     ("Things", {"top": "100", "filter": "name eq 'Device 149999'"}, 1), ("Things", {"top": "100", "skip": "149950"}, 50),
-     ("Locations", {"top": "100", "filter": "geo.distance(location, geography'POINT(1.7 42.6)') lt 0.01"}, None),
-     ("Locations", {"top": "100", "filter": "st_within(location, geography'POLYGON((1.7 42.55,1.72 42.55,1.72 42.57,1.7 42.57,1.7 42.55))')"}, None),
-     ("Things", {"top": "100", "filter": "Datastreams/ObservedProperty/name eq 'River level'"}, 100),
-     ("Things", {"top": "100", "expand": "Locations,Datastreams($expand=ObservedProperty)"}, 100),
-     ("Datastreams", {"top": "100", "orderby": "Thing/name desc"}, 100)],
-)  # fmt: skip
+    [
+        ("Things", {"top": "100"}, 100),
+        ("Things", {"top": "100", "count": "true", "filter": "properties/kind eq 'river_stage'"}, 100),
+        ("Things", {"top": "100", "filter": "name eq 'Device 149999'"}, 1),
+        ("Things", {"top": "100", "skip": "149950"}, 50),
+        ("Locations", {"top": "100", "filter": "geo.distance(location, geography'POINT(1.7 42.6)') lt 0.01"}, None),
+        (
+            "Locations",
+            {
+                "top": "100",
+                "filter": "st_within(location, geography'POLYGON((1.7 42.55,1.72 42.55,1.72 42.57,1.7 42.57,1.7 42.55))')",
+            },
+            None,
+        ),
+        ("Things", {"top": "100", "filter": "Datastreams/ObservedProperty/name eq 'River level'"}, 100),
+        ("Things", {"top": "100", "expand": "Locations,Datastreams($expand=ObservedProperty)"}, 100),
+        ("Datastreams", {"top": "100", "orderby": "Thing/name desc"}, 100),
+    ],
+)
 def test_lists_of_150_000_things_are_fast(big, path, options, number):
     big.get("Things", top="1")
     took = []

@@ -5,18 +5,25 @@ from __future__ import annotations
 import pytest
 
 RELATIONS = {
-    "Things": ["Locations", "HistoricalLocations", "Datastreams"], "Locations": ["Things", "HistoricalLocations"],
-    "HistoricalLocations": ["Thing", "Locations"], "Datastreams": ["Thing", "Sensor", "ObservedProperty", "Observations"],
-    "Sensors": ["Datastreams"], "ObservedProperties": ["Datastreams"], "Observations": ["Datastream", "FeatureOfInterest"],
+    "Things": ["Locations", "HistoricalLocations", "Datastreams"],
+    "Locations": ["Things", "HistoricalLocations"],
+    "HistoricalLocations": ["Thing", "Locations"],
+    "Datastreams": ["Thing", "Sensor", "ObservedProperty", "Observations"],
+    "Sensors": ["Datastreams"],
+    "ObservedProperties": ["Datastreams"],
+    "Observations": ["Datastream", "FeatureOfInterest"],
     "FeaturesOfInterest": ["Observations"],
-}  # fmt: skip
+}
 PROPERTIES = {
-    "Things": ["name", "description"], "Locations": ["name", "description", "encodingType", "location"],
-    "HistoricalLocations": ["time"], "Datastreams": ["name", "description", "unitOfMeasurement", "observationType"],
-    "Sensors": ["name", "description", "encodingType", "metadata"], "ObservedProperties": ["name", "definition", "description"],
+    "Things": ["name", "description"],
+    "Locations": ["name", "description", "encodingType", "location"],
+    "HistoricalLocations": ["time"],
+    "Datastreams": ["name", "description", "unitOfMeasurement", "observationType"],
+    "Sensors": ["name", "description", "encodingType", "metadata"],
+    "ObservedProperties": ["name", "definition", "description"],
     "Observations": ["phenomenonTime", "result", "resultTime"],
     "FeaturesOfInterest": ["name", "description", "encodingType", "feature"],
-}  # fmt: skip
+}
 
 
 def test_the_root_lists_all_entity_sets_and_what_is_conformed_to(service):
@@ -66,8 +73,13 @@ def _walk(service, path, name, level):
     assert [r["@iot.selfLink"] for r in references] == [e["@iot.selfLink"] for e in found["value"]]
     if level < 4:
         for relation in RELATIONS[name]:
-            target = {"Thing": "Things", "Sensor": "Sensors", "ObservedProperty": "ObservedProperties", "Datastream": "Datastreams",
-                      "FeatureOfInterest": "FeaturesOfInterest"}.get(relation, relation)  # fmt: skip
+            target = {
+                "Thing": "Things",
+                "Sensor": "Sensors",
+                "ObservedProperty": "ObservedProperties",
+                "Datastream": "Datastreams",
+                "FeatureOfInterest": "FeaturesOfInterest",
+            }.get(relation, relation)
             _walk(service, f"{path}({found['value'][0]['@iot.id']})/{relation}", target, level + 1)
 
 
@@ -104,12 +116,21 @@ def test_pages_together_are_the_whole(service):
 
 @pytest.mark.parametrize(
     ("path", "options", "status", "words"),
-    [("Thinks", {}, 404, "Things"), ("Things", {"filter": "nam eq 'x'"}, 400, "name"), ("Things", {"filter": "name eq"}, 400, "understood"),
-     ("Things", {"filtr": "name"}, 400, "$filter"), ("Things", {"top": "-1"}, 400, "whole"), ("Things", {"expand": "Datastream"}, 400, "Datastreams"),
-     ("Things", {"filter": "startwith(name,'x')"}, 400, "startswith"), ("Things", {"orderby": "colour"}, 400, "colour"),
-     ("Things", {"select": "nmae"}, 400, "name"), ("Locations", {"filter": "geo.distance(location, geography'POINT(x)') lt 1"}, 400, "shape"),
-     ("Things(1", {}, 404, "entity"), ("Things(1)/Datastreams/name", {}, 404, "")],
-)  # fmt: skip
+    [
+        ("Thinks", {}, 404, "Things"),
+        ("Things", {"filter": "nam eq 'x'"}, 400, "name"),
+        ("Things", {"filter": "name eq"}, 400, "understood"),
+        ("Things", {"filtr": "name"}, 400, "$filter"),
+        ("Things", {"top": "-1"}, 400, "whole"),
+        ("Things", {"expand": "Datastream"}, 400, "Datastreams"),
+        ("Things", {"filter": "startwith(name,'x')"}, 400, "startswith"),
+        ("Things", {"orderby": "colour"}, 400, "colour"),
+        ("Things", {"select": "nmae"}, 400, "name"),
+        ("Locations", {"filter": "geo.distance(location, geography'POINT(x)') lt 1"}, 400, "shape"),
+        ("Things(1", {}, 404, "entity"),
+        ("Things(1)/Datastreams/name", {}, 404, ""),
+    ],
+)
 def test_a_mistake_is_answered_in_one_line(service, path, options, status, words):
     error = service.get(path, status=status, **options)["error"]
     assert words in error["message"] + error["hint"]

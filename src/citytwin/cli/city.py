@@ -221,3 +221,33 @@ def models(files: tuple[Path, ...], allow_unknown: bool, as_json: bool) -> None:
         show.print_json(said)
     else:
         show.print_table(in_words(said))
+
+
+@city.command()
+@click.argument("folder", metavar="CITY", type=FILE)
+@click.option("--ngsi-ld", "ngsi", type=FILE, help="Write all things as NGSI-LD entities into this file.")
+@click.option("--geojson", type=FILE, help="Write a GeoJSON file of each table into this folder.")
+@click.option("--table", "tables", multiple=True, help="Only this table, in NGSI-LD; may be repeated.")
+@show.json_option
+def export(folder: Path, ngsi: Path | None, geojson: Path | None, tables: tuple[str, ...], as_json: bool) -> None:
+    """Write the city in FOLDER in the formats of other platforms, with what its devices said last."""
+    from citytwin.city import read_city
+    from citytwin.io.exporters.features import write_geojson
+    from citytwin.io.exporters.ngsi import Exporter, Reading
+    from citytwin.io.stores.newest import newest
+
+    if ngsi is None and geojson is None:
+        raise InputError("nothing to write", "city export", "give --ngsi-ld FILE, --geojson FOLDER or both")
+    made = read_city(folder)
+    for table in tables:
+        made.table(table)
+    written: list[Path] = []
+    if ngsi is not None:
+        readings = {key: Reading(*last) for key, last in newest(folder).items()}
+        written.append(Exporter(made, made.columns, readings).write(ngsi, list(tables) or None))
+    if geojson is not None:
+        written += write_geojson(made, geojson)
+    if as_json:
+        show.print_json({"written": [str(p) for p in written]})
+    else:
+        show.print_table([(str(p), f"{p.stat().st_size:,} bytes") for p in written])

@@ -4,12 +4,13 @@
     Things ...          one table for each entity set, for what clients made and for changed copies of what the city has
     hidden              entities of the city that have a changed copy, or (`gone`) that a client deleted
 
-A change is one transaction: durable when `change` ends, undone when it raises. Reading happens on cursors of their own, which see
-the last committed state. What the city has lies in memory tables of the same connection (`load`), so one query sees both.
+A change is one transaction: durable when `change` ends, undone when it raises. Reading happens on cursors of their own, which
+see the last committed state. What the city has lies in memory tables of the same connection (`load`), so one query sees both.
 """
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -69,7 +70,8 @@ class SensingStore:
 
     def function(self, name: str, work: Any, takes: Sequence[str], gives: str) -> None:
         """Declare `work` (Arrow arrays in, Arrow array out) as a function of SQL."""
-        self._database.create_function(name, work, list(takes), gives, type="arrow", null_handling="special")
+        create: Any = self._database.create_function  # its stubs do not know the words for its enumerations
+        create(name, work, list(takes), gives, type="arrow", null_handling="special")
 
     @contextmanager
     def reading(self) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -92,10 +94,8 @@ class SensingStore:
                 yield cursor
                 cursor.execute("commit")
             except BaseException as error:
-                try:
+                with contextlib.suppress(duckdb.Error):  # a failed commit has ended the transaction
                     cursor.execute("rollback")
-                except duckdb.Error:  # a failed commit has ended the transaction
-                    pass
                 if isinstance(error, duckdb.Error):
                     raise _wrong(error, self._path) from error
                 raise
@@ -127,7 +127,7 @@ class SensingStore:
         """Put `table` into memory under `name`, in the place of what was there."""
         with self._writing:
             self._database.register("loaded", table)
-            self._database.execute(f'create or replace table main."{name}" as select * from loaded')
+            self._database.execute(f'create or replace table main."{name}" as select * from loaded')  # noqa: S608
             self._database.unregister("loaded")
 
 

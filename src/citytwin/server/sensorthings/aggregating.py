@@ -1,10 +1,10 @@
-"""Aggregation of Observations on the server: `$apply`, after the OData extension for data aggregation 4.0, with intervals of time.
+"""Aggregation of Observations on the server: `$apply`, after OData's extension for data aggregation 4.0, by intervals of time.
 
-    Observations?$apply=groupby((Datastream,every(phenomenonTime,PT1H)),aggregate(result with average as mean,result with p95 as p95))
+    Observations?$apply=groupby((Datastream,every(phenomenonTime,PT1H)),aggregate(result with average as mean))
 
-OData groups by properties only; `every(phenomenonTime,PT1H)` is ours, and so are the methods `median`, `p1` ... `p99`, `first`, `last`
-and `deviation` beside OData's `average`, `min`, `max`, `sum`, `countdistinct` and `$count`. Intervals begin at whole multiples of their
-length since 1970 (UTC). Only results that are numbers are taken.
+OData groups by properties only; `every(phenomenonTime,PT1H)` is ours, and so are the methods `median`, `p1` ... `p99`, `first`,
+`last` and `deviation` beside OData's `average`, `min`, `max`, `sum`, `countdistinct` and `$count`. Intervals begin at whole
+multiples of their length since 1970 (UTC). Only results that are numbers are taken.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from citytwin.server.sensorthings.asking import ROW, Asking, Parents, Question
 from citytwin.server.sensorthings.compiling import Compiler, Place, period
 from citytwin.server.sensorthings.model import SETS
 from citytwin.server.sensorthings.parsing import MOST, Node, Options
-from citytwin.server.sensorthings.telling import next_page, time_text
+from citytwin.server.sensorthings.telling import next_page, span_text, time_text
 
 METHODS = {
     "average": "avg({0})", "mean": "avg({0})", "min": "min({0})", "max": "max({0})", "sum": "sum({0})", "median": "median({0})",
@@ -44,10 +44,11 @@ def aggregate(
     keys = [c for c in last.children if isinstance(c, Tree) and c.data != "aggregate"] if last.data == "groupby" else []
     told = next((c for c in last.children if isinstance(c, Tree) and c.data == "aggregate"), None)
     measures = last.children if last.data == "aggregate" else told.children if told is not None else []
-    names, selected = [], []
+    names: list[list[str]] = []
+    selected: list[str] = []
     for key in keys:
-        name, sql = _key(question.compiler, key)
-        names.append(name)
+        steps, sql = _key(question.compiler, key)
+        names.append(steps)
         selected.append(sql)
     for measure in measures:
         name, sql = _measure(question.compiler, measure)
@@ -102,8 +103,7 @@ def _told(names: list[list[str]], keys: list[Node], row: tuple[Any, ...]) -> dic
     out: dict[str, Any] = {}
     for i, (steps, value) in enumerate(zip(names, row, strict=True)):
         if i < len(keys) and keys[i].data == "every":
-            end = value + dt.timedelta(microseconds=int(steps[-1])) if value is not None else None
-            out[steps[0]] = f"{time_text(value)}/{time_text(end)}" if value is not None else None
+            out[steps[0]] = None if value is None else span_text(value, value + dt.timedelta(microseconds=int(steps[-1])))
             continue
         into = out
         for step in steps[:-1]:

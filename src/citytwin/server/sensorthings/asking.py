@@ -52,7 +52,7 @@ class Asking:
         parents: Parents | None = None,
         ids: Sequence[int] | None = None,
     ) -> list[Row]:
-        """Rows of `entities` that meet `options`: one more than the page has, where there are more. `parent` says whose they are."""
+        """Rows of `entities` that meet `options`, one more than the page has where there are more; `parent`: whose they are."""
         made = Question(self, entities, options, parents, ids)
         if entities.name != "Observations" or not options.orderby:
             return made.ask(cursor, None)
@@ -70,7 +70,7 @@ class Asking:
             chosen = sorted(days[:number])
             rows = made.ask(cursor, chosen)
             edge = dt.datetime.fromisoformat(chosen[0] if down else chosen[-1]) + dt.timedelta(days=0 if down else 1)
-            if made.whole(rows, lambda row, edge=edge: row["begin"] >= edge if down else row["begin"] < edge):  # type: ignore[misc]
+            if made.whole(rows, edge, down):
                 return rows
             number *= 4
         return made.ask(cursor, None)
@@ -201,8 +201,8 @@ class Question:
         query = f"select {', '.join(selected)} {body} {grouped} limit {most} offset {skip}"
         return self._run(cursor, query, None).fetchall()
 
-    def whole(self, rows: list[Row], inside: Any) -> bool:
-        """Whether `rows`, asked of some days, are what all days would give: a full page for each parent, all inside the days."""
+    def whole(self, rows: list[Row], edge: dt.datetime, down: bool) -> bool:
+        """Whether `rows` of the days up to `edge` are what all days would give: a full page for each parent, all inside."""
         need = self._options.page + 1
         groups = defaultdict(list)
         for row in rows:
@@ -211,7 +211,7 @@ class Question:
             full = len(groups) == len(set(self._parents.ids)) and all(len(g) >= need for g in groups.values())
         else:
             full = len(rows) >= need
-        return full and all(inside(row) for row in rows)
+        return full and all(row["begin"] >= edge if down else row["begin"] < edge for row in rows)
 
     def count(self, cursor: duckdb.DuckDBPyConnection) -> dict[int, int]:
         """How many there are, by parent."""

@@ -153,5 +153,9 @@ def _shape(value: Any, encoding: str, where: str) -> Columns:
         return nothing
     if shape is None:
         return nothing
-    point = shape.geom_type == "Point" and not shape.is_empty
-    return {"shape": shapely.to_wkb(shape), "lon": shape.x if point else None, "lat": shape.y if point else None}
+    point = isinstance(shape, shapely.Point) and not shape.is_empty
+    return {
+        "shape": shapely.to_wkb(shape),
+        "lon": shapely.get_x(shape) if point else None,
+        "lat": shapely.get_y(shape) if point else None,
+    }

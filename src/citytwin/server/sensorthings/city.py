@@ -1,4 +1,4 @@
-"""The city's devices as tables in memory: one row a device, which is a Thing, its Location and so on; and the SQL of each entity set."""
+"""The city's devices as tables in memory, one row a device, which is a Thing, its Location and so on; the SQL of the sets."""
 
 from __future__ import annotations
 
@@ -67,13 +67,14 @@ class Mirror:
         properties = [{"table": "device", **{k: v for k, v in each.items() if v is not None}} for each in said]
         built = dt.datetime.fromtimestamp((here.twin.folder / "city.toml").stat().st_mtime, dt.UTC).replace(tzinfo=None)
         names = [str(each.get("name") or key) for each, key in zip(said, self.keys, strict=True)]
+        geojson = shapely.to_geojson(shapes)
         return pa.table({
             "id": self.ids, "key": pa.array(self.keys, pa.string()), "name": pa.array(names, pa.string()), "kind": kind,
             "properties": pa.array([dumps(p).decode() for p in properties], pa.string()),
             "lon": pa.array(np.where(point, xy[:, 0], np.nan), from_pandas=True),
             "lat": pa.array(np.where(point, xy[:, 1], np.nan), from_pandas=True),
             "shape": pa.array([s if p else None for s, p in zip(shapely.to_wkb(shapes), point, strict=True)], pa.binary()),
-            "location": pa.array([s if p else None for s, p in zip(shapely.to_geojson(shapes), point, strict=True)], pa.string()),
+            "location": pa.array([s if p else None for s, p in zip(geojson, point, strict=True)], pa.string()),
             "since": pa.array([built] * n, pa.timestamp("us")),
         })  # fmt: skip
 
@@ -132,7 +133,8 @@ VIEWS: dict[str, str] = {
         "ObservedProperty" from own."Datastreams" union all
         select d.id, k.measures || ' at ' || d.name, k.meaning, k.properties, '{MEASUREMENT}', k.unit, d.location, d.id, d.kind,
         k.quantity from main.device d join main.kind k on k.id = d.kind where {_not_hidden("Datastreams", "d.id")}) s
-        left join (select "Datastream" as stream, min("begin") as "begin", max("end") as "end", min("resultTime") as result_begin,
+        left join (select "Datastream" as stream, min("begin") as "begin", max("end") as "end",
+        min("resultTime") as result_begin,
         max("resultTime") as result_end from own."Observations" group by 1) o on o.stream = s.id""",
     "Sensors": f"""select id, name, description, properties, "encodingType", metadata from own."Sensors" union all
         select id, title, meaning, properties, 'text/html', metadata from main.kind where {_not_hidden("Sensors")}""",
@@ -148,8 +150,8 @@ VIEWS: dict[str, str] = {
         select id, id from main.device where {PLACED} and {_not_hidden("was_located")}""",
 }  # fmt: skip
 OBSERVATION = (
-    'id, "begin", "end", "resultTime", result, number, text, "resultQuality", valid_begin, valid_end, parameters, "Datastream", '
-    '"FeatureOfInterest"'
+    'id, "begin", "end", "resultTime", result, number, text, "resultQuality", valid_begin, valid_end, parameters, '
+    '"Datastream", "FeatureOfInterest"'
 )
 
 

@@ -1,7 +1,7 @@
 """Expressions of a query turned into SQL. Values go as named parameters, never into the text.
 
-A path over relations to one entity becomes a subquery. Where a path goes over a relation to many, the comparison holds if it holds
-for any of them: `exists (...)` around that comparison.
+A path over relations to one entity becomes a subquery. Where a path goes over a relation to many, the comparison holds if it
+holds for any of them: `exists (...)` around that comparison.
 """
 
 from __future__ import annotations
@@ -391,8 +391,10 @@ class Compiler:
         raise InputError(f"{WORDS.get(sql.type, sql.type)} is given where {WORDS.get(kind, kind)} is needed", "$filter")
 
 
-WORDS = {"text": "text", "number": "a number", "bool": "true or false", "time": "a time", "span": "a time", "geo": "a shape",
-         "json": "a JSON value", "result": "a result", "date": "a date", "clock": "a time of day", "duration": "a duration"}  # fmt: skip
+WORDS = {
+    "text": "text", "number": "a number", "bool": "true or false", "time": "a time", "span": "a time", "geo": "a shape",
+    "json": "a JSON value", "result": "a result", "date": "a date", "clock": "a time of day", "duration": "a duration",
+}  # fmt: skip
 TIMES = "cast(try_cast({0} as timestamptz) as timestamp)"
 CASTS: dict[tuple[str, str], str] = {
     ("json", "text"): "{0}", ("json", "number"): "try_cast({0} as double)", ("json", "bool"): "try_cast({0} as boolean)",

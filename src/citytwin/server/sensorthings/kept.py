@@ -1,7 +1,7 @@
 """The readings of the city's own devices as rows for SQL: Parquet files of the history, and what waits for them.
 
-The id of such an Observation is made of its reading's place in the log (OGC 18-088 wants it to stay what it is): odd numbers; those of
-Observations that clients made are even.
+The id of such an Observation is made of its reading's place in the log (OGC 18-088 wants it to stay what it is): odd numbers;
+those of Observations that clients made are even.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Observations that clients post: to Datastreams that are devices of the city, on the twin's own way in; to others, into the store.
+"""Observations that clients post: to Datastreams that are devices of the city by the twin's own way in, to others kept.
 
-Data arrays (OGC 18-088, clause 13): many Observations in one request, each answered by its address or by "error" and the reason.
+Data arrays (OGC 18-088, clause 13): many Observations in one request, each answered by its address or by "error" and why.
 """
 
 from __future__ import annotations

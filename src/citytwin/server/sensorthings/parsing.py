@@ -178,8 +178,8 @@ def _option(name: str, value: Any, text: str, depth: int) -> dict[str, Any]:
 
 
 def _start(node: Any) -> int:
-    return int(node.start_pos if isinstance(node, Token) else node.meta.start_pos)
+    return int((node.start_pos if isinstance(node, Token) else node.meta.start_pos) or 0)
 
 
 def _end(node: Any) -> int:
-    return int(node.end_pos if isinstance(node, Token) else node.meta.end_pos)
+    return int((node.end_pos if isinstance(node, Token) else node.meta.end_pos) or 0)

@@ -50,7 +50,7 @@ class Service:
 
 @dataclass
 class Target:
-    """What a path leads to: a collection (of `parents`, or all), an entity, or a property of one; `tail`: $ref, $value, $count."""
+    """Where a path leads: a collection (of `parents`, or all), an entity, a property of one; `tail`: $ref, $value, $count."""
 
     entities: Entities
     path: str
@@ -178,9 +178,8 @@ def _collection(
     entities, asking = target.entities, service.asking
     if target.tail == "$count":
         return PlainTextResponse(str(sum(asking.count(cursor, entities, options, target.parents).values())))
-    if options.apply is not None or options.arrays:
-        if entities.name != "Observations":
-            raise InputError("this is offered of Observations", "query", "ask Observations, or those of a Datastream")
+    if (options.apply is not None or options.arrays) and entities.name != "Observations":
+        raise InputError("this is offered of Observations", "query", "ask Observations, or those of a Datastream")
     if options.apply is not None:
         return Json(aggregate(asking, cursor, options, target.path, telling.root, target.parents))
     if target.tail == "$ref":
@@ -190,7 +189,8 @@ def _collection(
 
 
 def _property(service: Service, cursor: duckdb.DuckDBPyConnection, telling: Telling, target: Target) -> Response:
-    assert target.property is not None and target.id is not None
+    assert target.property is not None
+    assert target.id is not None
     row = service.asking.one(cursor, target.entities, target.id)
     if target.entities.name == "Datastreams":
         service.asking.spans(cursor, [row])

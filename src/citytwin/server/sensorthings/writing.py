@@ -1,5 +1,7 @@
-"""Entities made, changed and deleted by clients (OGC 18-088, clause 10). What is said of the city's own devices is kept beside the city:
-a changed entity as a copy that takes its place, a deleted one as hidden; the city itself stays as it is.
+"""Entities made, changed and deleted by clients (OGC 18-088, clause 10).
+
+What is said of the city's own devices is kept beside the city: a changed entity as a copy that takes its place, a deleted one
+as hidden; the city itself stays as it is.
 """
 
 from __future__ import annotations
@@ -287,6 +289,7 @@ class Change:
 
 
 LINKS: dict[str, Iterable[tuple[str, str]]] = {
-    "Things": (("located", "thing"),), "Locations": (("located", "location"), ("was_located", "location"), ("generated", "location")),
+    "Things": (("located", "thing"),),
+    "Locations": (("located", "location"), ("was_located", "location"), ("generated", "location")),
     "HistoricalLocations": (("was_located", "historical"),), "FeaturesOfInterest": (("generated", "feature"),),
 }  # fmt: skip

@@ -1,0 +1,1 @@
+"""Files out: the city in the formats of other platforms."""
