@@ -7,6 +7,7 @@ itself in the JSON Schema (`"unit"`), and refuses a bare number where a unit is 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -28,6 +29,9 @@ ALIASES = {
 }  # fmt: skip
 
 
+POWER = re.compile(r"([A-Za-zµ])([23])(?![0-9.])")
+
+
 @cache
 def registry() -> pint.UnitRegistry[Any]:
     """The one unit registry of the process."""
@@ -41,7 +45,9 @@ def registry() -> pint.UnitRegistry[Any]:
 
 
 def _spelled(unit: str) -> str:
-    return ALIASES.get(unit.strip(), unit.strip())
+    """The unit as Pint writes it; powers may be written as in UCUM (`m3/h`) or raised (`m³/h`)."""
+    unit = unit.strip()
+    return ALIASES.get(unit) or POWER.sub(r"\1**\2", unit.replace("²", "2").replace("³", "3"))
 
 
 @cache

@@ -223,9 +223,9 @@ def test_the_last_of_several_judgements_counts_and_withdrawing_gives_back_what_t
         return Judgement("g", T + 60 * begin, T + 60 * end, verdict, "A. Person", "seen", T)
 
     confirm, overrule, withdraw = said("confirm", 1, 2), said("overrule", 2, 3), said("withdraw", 2, 2)
-    assert Judged([confirm]).quality(moments, found).tolist() == [0, 11, 11, 0]
-    assert Judged([confirm, overrule]).quality(moments, found).tolist() == [0, 11, 12, 12]
-    assert Judged([confirm, overrule, withdraw]).quality(moments, found).tolist() == [0, 11, 5, 12]
-    assert Judged([overrule, confirm]).quality(moments, found).tolist() == [0, 11, 11, 12]
+    assert Judged([confirm]).quality(moments, found).tolist() == [0, 10, 10, 0]
+    assert Judged([confirm, overrule]).quality(moments, found).tolist() == [0, 10, 11, 11]
+    assert Judged([confirm, overrule, withdraw]).quality(moments, found).tolist() == [0, 10, 5, 11]
+    assert Judged([overrule, confirm]).quality(moments, found).tolist() == [0, 10, 10, 11]
     for each in (confirm, Maintenance("g", T, "A. Person", "new battery", T)):
         assert read_notice(write_notice(each)) == each

@@ -17,6 +17,7 @@ from urllib.parse import quote, urlencode
 import click
 
 from citytwin.city import read_city
+from citytwin.cli.follow import follow
 from citytwin.cli.served import served_at
 from citytwin.cli.show import json_option, print_json, say
 from citytwin.errors import ConflictError, InputError, OutsideError
@@ -35,6 +36,9 @@ from citytwin.twin import Twin
 @click.group()
 def devices() -> None:
     """Work with a city's devices."""
+
+
+devices.add_command(follow)
 
 
 @devices.command()
@@ -98,7 +102,8 @@ def listen(city: Path, mqtt_port: int, host: str, seconds: float | None) -> None
 def replay(city: Path, recording: Path, speed: float, mqtt: str, layout: Path | None, settings: tuple[str, ...]) -> None:
     """Publish the readings of RECORDING (CSV, Parquet, Feather; long, wide, or a column a quantity; compressed or not).
 
-    Settings: time, time_format, zone, begin, every, device, columns, devices, unit, missing, separator, decimal, encoding, skip.
+    Settings: time, time_format, zone, begin, every, device, columns, devices, unit, missing, separator, decimal,
+    encoding, skip.
     """
     host, port = _address(mqtt)
     known, table = read_city(city), read_recording(recording, read_layout(layout, settings))

@@ -67,7 +67,8 @@ class Checks:
     @property
     def in_doubt(self) -> npt.NDArray[np.bool_]:
         """Whose newest reading is doubted."""
-        return np.isfinite(self.known[:, DOUBT_TIME])
+        found: npt.NDArray[np.bool_] = np.isfinite(self.known[:, DOUBT_TIME])
+        return found
 
     def check(self, batch: Arrivals) -> None:
         """Write into `batch.quality` what is wrong with each reading that is still GOOD; remember the kept ones."""

@@ -92,7 +92,8 @@ class Health:
         """How many readings of each were not believed."""
         counts = self.counts[rows]
         believed = counts[:, [Quality.GOOD, Quality.LATE, Quality.CONFIRMED]].sum(axis=1)
-        return counts.sum(axis=1).astype(np.int64) - believed.astype(np.int64)
+        not_believed: npt.NDArray[np.int64] = counts.sum(axis=1).astype(np.int64) - believed.astype(np.int64)
+        return not_believed
 
 
 @numba.njit(cache=True, nogil=True)
@@ -115,7 +116,7 @@ def listen(  # type: ignore[no-untyped-def]  # noqa: ANN201
         heard[r] = max(heard[r], arrived[i])
         recent[r] = np.uint16((np.int64(recent[r]) << 1 | np.int64(is_fault[quality[i]])) & np.int64(mask))
         seen[r] = min(seen[r] + 1, WINDOW)
-        faults = 0
+        faults = np.int64(0)
         for k in range(WINDOW):
             faults += (np.int64(recent[r]) >> k) & 1
         few = seen[r] < WINDOW and faults >= FEWEST and 2 * faults >= seen[r]

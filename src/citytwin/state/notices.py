@@ -57,7 +57,8 @@ _reader = msgspec.json.Decoder(Notice)
 def read_notice(said: bytes) -> Notice | None:
     """The notice in a message of the log; None where it is none."""
     try:
-        return _reader.decode(said)
+        found: Notice = _reader.decode(said)
+        return found
     except (msgspec.MsgspecError, UnicodeDecodeError):
         return None
 

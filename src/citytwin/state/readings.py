@@ -24,9 +24,8 @@ class Quality(enum.IntEnum):
     FUTURE = 7
     LATE = 8
     DOUBLED = 9
-    DISAGREES = 10
-    CONFIRMED = 11
-    OVERRULED = 12
+    CONFIRMED = 10
+    OVERRULED = 11
 
     @property
     def word(self) -> str:
@@ -35,7 +34,7 @@ class Quality(enum.IntEnum):
 
 
 BELIEVED = (Quality.GOOD, Quality.LATE, Quality.CONFIRMED)
-DOUBTED = (Quality.TOO_FAST, Quality.STUCK, Quality.DISAGREES)  # possible, and not believed unless a person confirms them
+DOUBTED = (Quality.TOO_FAST, Quality.STUCK)  # possible, and not believed unless a person confirms them
 KEPT = (
     *BELIEVED,
     *DOUBTED,

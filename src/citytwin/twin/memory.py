@@ -68,7 +68,9 @@ class Memory:
     def _count(self, sequence: int) -> None:
         """Readings that came after place `sequence`, by quality and device."""
         listed = self._history.device_counts(sequence)
-        rows = self._city.rows("device", [device for device, _, _ in listed]) if listed else []
+        if not listed:
+            return
+        rows = self._city.rows("device", [device for device, _, _ in listed])
         for (_, word, number), row in zip(listed, rows, strict=True):
             self._reader.counts[Quality[word.upper()]] += number
             if row >= 0:

@@ -31,8 +31,9 @@ def around_notices(messages: Messages) -> Iterator[tuple[Messages, list[tuple[in
 
 
 def _part(messages: Messages, begin: int, end: int, last: int) -> Messages:
-    lists = (messages.subject, messages.payload, messages.sequence, messages.stamp)
-    return Messages(*(each[begin:end] for each in lists), last)  # type: ignore[arg-type]
+    return Messages(
+        messages.subject[begin:end], messages.payload[begin:end], messages.sequence[begin:end], messages.stamp[begin:end], last
+    )  # fmt: skip
 
 
 class Heeding:

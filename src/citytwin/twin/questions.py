@@ -105,7 +105,7 @@ class Questions:
         return self._city.row("device", device)
 
     def _kind(self, device: str) -> DeviceKind:
-        return self._devices.kinds[self._devices.kind[self.row(device)]]
+        return self._devices.kinds[int(self._devices.kind[self.row(device)])]
 
 
 def _words(quality: np.ndarray[Any, Any]) -> list[str]:

@@ -67,7 +67,8 @@ def layout_of(said: Mapping[str, Any], where: str = "layout") -> Layout:
         if name not in known:
             raise InputError(f'no setting "{name}"', where, nearest(name, known) or ", ".join(known))
     try:
-        return Layout(**{n: type(known[n].default)(v) for n, v in said.items()})  # type: ignore[arg-type]
+        forms: dict[str, Any] = {n: type(known[n].default) for n in said}
+        return Layout(**{n: forms[n](v) for n, v in said.items()})
     except (TypeError, ValueError) as error:
         raise InputError(str(error), where) from error
 
@@ -125,9 +126,11 @@ def _table(path: Path, layout: Layout) -> pd.DataFrame:
     try:
         if path.suffix.lower() in (".parquet", ".pq"):
             table = pd.read_parquet(path)
-            return table.reset_index() if isinstance(table.index, pd.DatetimeIndex) or table.index.name else table
+            indexed = isinstance(table.index, pd.DatetimeIndex) or bool(table.index.name)
+            return table.reset_index() if indexed else table
         if path.suffix.lower() in TABLES:
-            return pd.read_feather(path)
+            feather: pd.DataFrame = pd.read_feather(path)
+            return feather
         return _text(path, layout)
     except InputError:
         raise
@@ -141,8 +144,8 @@ def _text(path: Path, layout: Layout) -> pd.DataFrame:
     decimal = layout.decimal or ("," if separator != "," and _decimal_comma(head, separator) else ".")
     gaps = [*GAPS, *(w.strip() for w in layout.missing.split(";") if w.strip())]
     table = pd.read_csv(
-        path, sep=separator, decimal=decimal, na_values=gaps, keep_default_na=True, encoding=layout.encoding, skiprows=layout.skip,
-        low_memory=False, skipinitialspace=True,
+        path, sep=separator, decimal=decimal, na_values=gaps, keep_default_na=True, encoding=layout.encoding,
+        skiprows=layout.skip, low_memory=False, skipinitialspace=True,
     )  # fmt: skip
     return table.rename(columns=lambda name: str(name).strip())
 
@@ -223,7 +226,7 @@ def _seconds(column: pd.Series[Any], path: Path, layout: Layout) -> pd.Series[An
         largest = found.abs().max()
         return found * (1e-9 if largest > 1e17 else 1e-6 if largest > 1e14 else 1e-3 if largest > 1e11 else 1.0)
     try:
-        moments = pd.to_datetime(column, format=layout.time_format or None, utc=None)
+        moments: pd.Series[Any] = pd.to_datetime(column, format=layout.time_format or None)
         if moments.dtype == object:  # several offsets
             moments = pd.to_datetime(column, format=layout.time_format or None, utc=True)
     except (ValueError, TypeError) as error:
@@ -235,7 +238,8 @@ def _seconds(column: pd.Series[Any], path: Path, layout: Layout) -> pd.Series[An
             ) from error
     if moments.dt.tz is None:
         moments = _localized(moments, path, layout)
-    return (moments.dt.tz_convert("UTC") - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(seconds=1)
+    seconds: pd.Series[Any] = (moments.dt.tz_convert("UTC") - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(seconds=1)
+    return seconds
 
 
 def _localized(moments: pd.Series[Any], path: Path, layout: Layout) -> pd.Series[Any]:
@@ -245,7 +249,8 @@ def _localized(moments: pd.Series[Any], path: Path, layout: Layout) -> pd.Series
         raise InputError(f'no time zone "{layout.zone}"', str(path), "as in Europe/Madrid or UTC") from error
     for ambiguous in ("infer", "raise"):
         try:
-            return moments.dt.tz_localize(zone, ambiguous=ambiguous)
+            local: pd.Series[Any] = moments.dt.tz_localize(zone, ambiguous=ambiguous)
+            return local
         except Exception as error:  # pandas raises several kinds here
             problem = error
     raise InputError(

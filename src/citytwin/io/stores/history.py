@@ -139,7 +139,9 @@ class History:
         for each in judged:
             course = self._judged_course(each, begin, end)
             if len(course.time):
-                device.append(each), time.append(_micro(course.time[-1])), value.append(course.value[-1])
+                device.append(each)
+                time.append(_micro(course.time[-1]))
+                value.append(course.value[-1])
         more = pa.table([
             pa.array(device, pa.string()), pa.array(time, pa.int64()).cast(pa.timestamp("us")), pa.array(value, pa.float64()),
         ], names=["device", "time", "value"])  # fmt: skip
