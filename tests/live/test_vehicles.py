@@ -8,15 +8,20 @@ import time
 
 import numpy as np
 import pytest
+import uvicorn
 from device_city import device_city
 from google.transit import gtfs_realtime_pb2
 from test_live_twin import counted, kept, living, until
 
 from citytwin.city import write_city
+from citytwin.cli import main
 from citytwin.errors import InputError
 from citytwin.io.feeds.vehicles import Vehicles, distance
 from citytwin.server import encoding
+from citytwin.server.app import create_app
 from citytwin.server.hub import Hub
+from citytwin.server.running import bound
+from citytwin.twin import Twin
 
 T = 1_795_000_000
 
@@ -84,3 +89,37 @@ def test_a_bus_moves_in_state_history_snapshot_and_delta_and_is_where_it_was_aft
     places = asyncio.run(living(folder, story))
     assert asyncio.run(living(folder, after)) == places
     assert [(d, v) for d, _, v in kept(folder)] == [("device-2", 36.0)]
+
+
+def test_a_feed_is_followed_from_the_command_line_into_a_served_twin(tmp_path, capsys):
+    folder, now = tmp_path / "city", int(time.time())
+    write_city(device_city(4, ("bus_position",)), folder)
+    message = tmp_path / "feed.pb"
+    message.write_bytes(feed(("device-1", now, 9.05, 45.07, 5.0), ("stranger", now, 9.0, 45.0, 1.0)))
+
+    async def story():
+        twin = Twin.open(folder)
+        await twin.start(0)
+        listener = bound("127.0.0.1", 0)
+        server = uvicorn.Server(uvicorn.Config(create_app(twin, folder), log_config=None, timeout_graceful_shutdown=2))
+        serving = asyncio.create_task(server.serve(sockets=[listener]))
+        try:
+            await until(lambda: server.started)
+            url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+            words = ["devices", "follow", str(message), "--url", url, "--times", "2", "--every", "1"]
+            assert await asyncio.to_thread(main, words) == 0
+            await until(lambda: counted(twin) == 2)
+            broken = ["devices", "follow", "http://127.0.0.1:9/feed", "--url", url, "--times", "1"]
+            assert await asyncio.to_thread(main, broken) == 3
+        finally:
+            server.should_exit = True
+            await serving
+            await twin.stop()
+            listener.close()
+
+    asyncio.run(story())
+    said = capsys.readouterr()
+    assert said.out == "1 positions accepted in 2 looks\n"
+    assert "refused: 1 unknown device" in said.err
+    assert "the feed does not answer" in said.err
+    assert main(["devices", "follow", "nowhere", "--times", "1"]) == 2

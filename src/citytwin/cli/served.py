@@ -30,9 +30,15 @@ class ServedTwin:
         """The answer to a request with a JSON body; raises as `get`."""
         return self._ask("POST", path, body)
 
-    def _ask(self, method: str, path: str, body: Any) -> Any:
+    def post_bytes(self, path: str, content: bytes, form: str) -> Any:
+        """The answer to a request with a body of content type `form`; raises as `get`."""
+        return self._ask("POST", path, None, content, {"content-type": form})
+
+    def _ask(
+        self, method: str, path: str, body: Any, content: bytes | None = None, headers: dict[str, str] | None = None
+    ) -> Any:
         try:
-            answer = self._client.request(method, path, json=body)
+            answer = self._client.request(method, path, json=body, content=content, headers=headers)
             said = answer.json()
         except (httpx.HTTPError, ValueError) as error:
             hint = "is `citytwin serve` running there?"
