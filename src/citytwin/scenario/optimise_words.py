@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -131,7 +132,7 @@ def title(key: str) -> str:
     """What an objective is called."""
     if key == COST:
         return "Cost of the measures"
-    return IMPACT[key][1] if key in IMPACT else key.replace("_", " ").replace(".", ": ").capitalize()
+    return re.split(r" \(|: ", IMPACT[key][1])[0] if key in IMPACT else key.replace("_", " ").replace(".", ": ").capitalize()
 
 
 def unit(key: str) -> str:
@@ -197,10 +198,12 @@ def _reason(found: Found) -> str:
     for i, objective in enumerate(found.study.form.objectives):
         now, before = _number(chosen, objective), _number(none, objective)
         reach = min(t.values[i] for t in found.best) * objective.sign
-        gained = (before - now) / (before - reach) if before != reach else 1.0
+        gained = (before - now) / (before - reach) if before != reach else math.nan
         told = f"{title(objective.key).lower()} {number(now)} {unit(objective.key)}".strip()
         if objective.key == COST or now == before:
             parts.append(told)
+        elif math.isnan(gained):
+            parts.append(f"{told} instead of {number(before)}")
         else:
             parts.append(f"{told} instead of {number(before)}, {100 * gained:.0f} % of what any strategy reaches")
     return f"It lies nearest to being best in everything: {'; '.join(parts)}."
