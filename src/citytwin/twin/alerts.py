@@ -257,7 +257,7 @@ class _Names:
             self._known[table] = pd.Index(frame["key"].astype(str)), name, zone
         keys, names, zones = self._known[table]
         try:
-            row = int(keys.get_loc(key))
+            row: Any = keys.get_loc(key)
         except KeyError:
             return key, ""
         return _text(names[row]), _text(zones[row])
