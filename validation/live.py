@@ -129,13 +129,15 @@ async def story(folder: Path, given: argparse.Namespace) -> dict[str, Any]:
     fleet.signals = recorder = Recorder(city, city.columns.kinds, given.seed, 0)
     dice = random.Random(given.seed)
     harms = Harms(folder, recorder, dice)
-    rounds = harms.possible if given.rounds <= 0 else dice.choices(harms.possible, k=given.rounds)
+    possible = [h for h in harms.possible if not given.only or h in given.only]
+    rounds = possible if given.rounds <= 0 else dice.choices(possible, k=given.rounds)
     try:
         await harms.twin.start()
         begin = time.time()
-        done, _ = await asyncio.gather(
-            fleet.run("127.0.0.1", harms.twin.port, seconds, patience=180), disturb(harms, seconds, rounds, dice)
-        )  # fmt: skip
+        harming = asyncio.create_task(disturb(harms, seconds, rounds, dice))
+        ended = lambda: harming.done() and time.time() - begin > seconds  # noqa: E731  (the load goes on until all harm is done)
+        done = await fleet.run("127.0.0.1", harms.twin.port, None, stop=ended, patience=180)
+        await harming
         took = time.time() - begin
         await caught_up(folder)
         await harms.twin.end(signal.SIGTERM)
@@ -172,6 +174,7 @@ def asked(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument(
         "--rounds", type=int, default=int(os.environ.get("CITYTWIN_LIVE_ROUNDS", "0")), help="0: each harm once"
     )
+    parser.add_argument("--only", action="append", help="only this harm, as in: --only 'full disk'; may be repeated")
     parser.add_argument("--connections", type=int, default=50)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--keep", type=Path, help="keep the city folder here")

@@ -125,7 +125,7 @@ def _table(path: Path, layout: Layout) -> pd.DataFrame:
         )
     try:
         if path.suffix.lower() in (".parquet", ".pq"):
-            table = pd.read_parquet(path)
+            table: pd.DataFrame = pd.read_parquet(path)
             indexed = isinstance(table.index, pd.DatetimeIndex) or bool(table.index.name)
             return table.reset_index() if indexed else table
         if path.suffix.lower() in TABLES:
