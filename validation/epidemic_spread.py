@@ -15,14 +15,19 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import optimize
 
-from citytwin.hazards.epidemic import contacts
+from benchmarks.epidemic import DAY, city_of
+from citytwin.city import City
+from citytwin.hazards.epidemic import Epidemic, contacts
 from citytwin.hazards.epidemic.arrays import AGE_GROUPS, COMMUNITY, HOUSEHOLD
 from citytwin.hazards.epidemic.disease import Disease, parse_disease, read_disease
 from citytwin.hazards.epidemic.law import law_of, staying
 from citytwin.hazards.epidemic.metapopulation import Metapopulation
 from citytwin.hazards.epidemic.mobility import mixing_of
 from citytwin.hazards.epidemic.outbreak import Outbreak, no_policy
+from citytwin.hazards.epidemic.parameters import EpidemicParameters
 from citytwin.hazards.epidemic.people import People, assemble
+from citytwin.sim import Planned, Setup, Streams, columns_with, intervention
+from citytwin.state import State
 from validation.case import Row
 
 Array = npt.NDArray[np.float64]
@@ -153,7 +158,7 @@ def reed_frost(size: int, escape: float) -> Array:
 def ball(size: int, transform: Any) -> Array:
     """Distribution of the final size with one index case and random infectious periods.
 
-    Ball (1986), Adv. Appl. Probab. 18, 289-310: for all k, sum over j <= k of C(n - j, k - j) p_j / phi(n - k)^(j + 1) = C(n, k).
+    Ball (1986), Adv. Appl. Probab. 18, 289-310: for k, sum over j <= k of C(n - j, k - j) p_j / phi(n - k)^(j + 1) = C(n, k).
     transform(m): expected chance that one case infects none of m others. n: the others at the start.
     """
     from math import comb
@@ -404,4 +409,40 @@ def _when(latent: Array, prodrome: Array, law: Any, names: list[str]) -> float:
     return float((weight * np.arange(size)).sum() / weight.sum())
 
 
-CASES = [final_sizes, growth, households, threshold, extinction, two_forms, germany, hagelloch]
+def report9() -> Iterator[Row]:
+    """Order and rough size of what policies do to the peak of intensive care in Imperial report 9, Table 3 (R0 2.4).
+
+    Published: closing schools (PC) 14 %, case isolation (CI) 33 %, with household quarantine (CI_HQ) 53 %, with distancing
+    (CI_SD) 53 %. A town of 30,000 is not Great Britain: beds start the policies at half of them, for 91 days.
+    """
+    published = {"PC": 0.14, "CI": 0.33, "CI_HQ": 0.53, "CI_SD": 0.53}
+    ill = {"ill": 0.7, "ill_for": "7 d", "household_for": "14 d"}
+    policies = {
+        "no": (), "PC": (("school_closure", {"at_home": 1.5, "community": 1.25}),),
+        "CI": (("quarantine", {**ill, "household": 0.0}),),
+        "CI_HQ": (("quarantine", {**ill, "household": 0.5}),),
+        "CI_SD": (("quarantine", {**ill, "household": 0.0}), ("lockdown", {"share": 0.5, "essential": 0.75, "at_home": 1.25})),
+    }  # fmt: skip
+    city = city_of(30_000, 5)
+    peak = {name: float(np.mean([_peak(city, policy, seed) for seed in (1, 2)])) for name, policy in policies.items()}
+    cut = {name: 1 - peak[name] / peak["no"] for name in published}
+    wrong = sum(cut[a] >= cut[b] for a, b in (("PC", "CI"), ("CI", "CI_HQ"), ("CI", "CI_SD")))
+    yield Row("epidemic: policies of Imperial report 9", "out of the published order (of 3)", 0, wrong)
+    worst = max(abs(cut[name] - published[name]) for name in published)
+    yield Row("epidemic: policies of Imperial report 9", "largest difference of peak reduction", 0.4, worst)
+
+
+def _peak(city: City, policy: tuple[tuple[str, dict[str, Any]], ...], seed: int) -> float:
+    """The most people in intensive care at a time."""
+    trigger = {"duration": "91 d", "start": {"of": "intensive", "above": 0.5}}
+    planned = tuple(Planned(0.0, n, intervention(n).params.model_validate({**trigger, **said})) for n, said in policy)
+    beds = {"usual_occupancy": 0.0, "intensive": 0.1}
+    params = EpidemicParameters.model_validate({"disease": "covid", "r0": 2.4, "seeds": [{"people": 30}], "beds": beds})
+    state = State(city, columns_with(city.columns))
+    run = Epidemic(Setup(city, params, 0.0, 300 * DAY, Streams(seed), planned), state)
+    for _ in range(300):
+        run.play_day()
+    return max(run.course["intensive"])
+
+
+CASES = [final_sizes, growth, households, threshold, extinction, two_forms, germany, hagelloch, report9]

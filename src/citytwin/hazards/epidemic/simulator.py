@@ -138,6 +138,7 @@ class Epidemic:
             n: [] for n in ("infections", "infected", "ill", "patients", "intensive", "deaths")
         }
         self.turned_away_first: int | None = None
+        self._write(state)
 
     def _flags(self, names: list[str]) -> None:
         states = self.disease.states
