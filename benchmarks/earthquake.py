@@ -194,8 +194,10 @@ def peer() -> Iterator[Row]:
         write_case(folder, city, FIELDS_PEER)
         environment = {**os.environ, "OQ_DATADIR": str(folder / "data"), "OQ_DISTRIBUTE": "no", "OQ_DATABASE": "local"}
         begin = time.perf_counter()
-        process = subprocess.Popen([str(program), "engine", "--run", "job.ini"], cwd=folder, env=environment, stdout=subprocess.PIPE,
-                                   stderr=subprocess.STDOUT, text=True)  # fmt: skip
+        command = [str(program), "engine", "--run", "job.ini"]
+        process = subprocess.Popen(
+            command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )  # fmt: skip
         peak = Peak(process.pid)
         out, _ = process.communicate(timeout=1800)
         theirs, memory_peer = time.perf_counter() - begin, peak.stop()

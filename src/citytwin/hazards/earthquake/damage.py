@@ -68,7 +68,7 @@ def sorted_assets(
     shared: npt.ArrayLike, zone: npt.ArrayLike, buildings: int,
 ) -> Assets:  # fmt: skip
     """Assets in the order that the loop wants."""
-    order = np.argsort(np.asarray(zone), kind="stable")
+    order = np.lexsort((np.asarray(curve), np.asarray(zone)))  # neighbours in memory read the same table
 
     def put(values: npt.ArrayLike, kind: type) -> npt.NDArray[np.generic]:
         return np.ascontiguousarray(np.asarray(values)[order].astype(kind))
