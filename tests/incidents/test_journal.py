@@ -163,6 +163,27 @@ def test_a_url_that_is_none_is_refused() -> None:
         open_records("what?")
 
 
+def test_a_url_in_the_environment_takes_the_place_of_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CITYTWIN_RECORDS", f"sqlite:///{tmp_path / 'elsewhere.db'}")
+    records = open_records(tmp_path / "city")
+    SqlJournal(records).append(some(1))
+    records.close()
+    assert (tmp_path / "elsewhere.db").is_file()
+    assert not (tmp_path / "city").exists()
+
+
+def test_a_listener_that_fails_does_not_undo_what_is_kept(records: Records) -> None:
+    book = SqlJournal(records)
+    heard: list[int] = []
+
+    def broken(entries: object) -> None:
+        raise ValueError("broken")
+
+    book.told += [broken, lambda entries: heard.extend(e.id for e in entries)]
+    assert book.append(some(2))[-1].id == 2
+    assert heard == [1, 2]
+
+
 def test_a_password_never_shows_in_an_error(tmp_path: Path) -> None:
     pytest.importorskip("psycopg")
     with pytest.raises(OutsideError) as caught:

@@ -54,13 +54,16 @@ class Postman:
         event = self._due[channel.name]
         while True:
             event.clear()
+            claimed: list[Message] = []
             try:
                 claimed = await asyncio.to_thread(self.outbox.claim, AT_ONCE, CLAIM_SECONDS, None, channel.name)
+                for message in claimed:
+                    await self.deliver(channel, message)
             except OutsideError as error:
                 log.warning("%s", error)
+            except Exception:  # one channel's trouble must not end the others
+                log.exception("channel %s", channel.name)
                 claimed = []
-            for message in claimed:
-                await self.deliver(channel, message)
             if not claimed:
                 try:
                     async with asyncio.timeout(LOOK_SECONDS):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Sequence
 
 import sqlalchemy as sa
@@ -12,6 +13,7 @@ from citytwin.io.stores.records.database import Records
 from citytwin.io.stores.records.rows import append, entry_of, put
 from citytwin.io.stores.records.tables import journal, journal_head
 
+log = logging.getLogger("citytwin.records")
 AT_ONCE = 5000  # entries read in one step
 
 
@@ -33,7 +35,10 @@ class SqlJournal:
     def tell(self, kept: Sequence[Entry]) -> None:
         """Tell those who follow of entries that another part of the records has kept."""
         for listener in list(self.told) if kept else ():
-            listener(kept)
+            try:
+                listener(kept)
+            except Exception:  # what is kept is kept
+                log.exception("a listener of the journal failed")
 
     def read(self, asked: Asked) -> Page:
         """A page of entries."""
