@@ -23,6 +23,7 @@ from citytwin.city.query import Condition, Query
 from citytwin.errors import InputError, MissingError, nearest
 from citytwin.server.encoding import Json, iso, moment
 from citytwin.server.query import features_of
+from citytwin.server.sensorthings.model import ROOT as SENSORTHINGS
 from citytwin.server.served import Here, Served
 from citytwin.server.things import STATUSES
 
@@ -78,7 +79,9 @@ def landing(here: Here, request: Request) -> Response:
         _link(request, "/api", "service-desc", "the interface", OPENAPI),
         _link(request, "/conformance", "conformance", "what this server conforms to"),
         _link(request, "/collections", "data", "the tables of the city"),
-    ]
+        {"href": f"{request.url.scheme}://{request.url.netloc}{SENSORTHINGS}", "rel": "related", "type": "application/json",
+         "title": "the same devices, with what they measured: OGC SensorThings 1.1"},
+    ]  # fmt: skip
     words = f"The digital twin of {here.twin.city.name}: its tables as features."
     return Json({"title": here.twin.city.name, "description": words, "links": links})
 
