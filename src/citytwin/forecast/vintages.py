@@ -140,12 +140,12 @@ def _column(frame: pd.DataFrame, what: str) -> str | None:
 
 def _long(frame: pd.DataFrame, path: Path, where: Mapping[str, str]) -> pd.DataFrame:
     """Columns release, location, date, value of a table in any of the forms."""
-    for name, value in where.items():
+    for name, wanted in where.items():
         if name not in frame.columns:
             raise InputError(f'no column "{name}"', str(path), nearest(name, frame.columns))
-        frame = frame[frame[name].astype(str) == value]
+        frame = frame[frame[name].astype(str) == wanted]
         if frame.empty:
-            raise InputError(f'no row has {name} "{value}"', str(path))
+            raise InputError(f'no row has {name} "{wanted}"', str(path))
     date, as_of, place = (_column(frame, what) for what in ("date", "as_of", "location"))
     value = _column(frame, "value")
     if date is None:
