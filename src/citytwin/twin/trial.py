@@ -1,7 +1,8 @@
 """Rules tried on the past: the history is played again, second by second or coarser, and the alerts that would have been.
 
-Nothing is recorded and nobody told. Values are those that were believed; who was heard when is told by them too, so that
-silence is found as it was. The twin's own numbers and forecasts of then are not kept: rules about them find nothing.
+Nothing is recorded and nobody told. Values are those that were believed; who was heard when is told by them too. Time before
+the first reading is nobody's silence; a later stop of the twin is. The twin's own numbers and forecasts of then are not kept:
+rules about them find nothing.
 """
 
 from __future__ import annotations
@@ -114,7 +115,9 @@ def tried(
     step = max(every, 1.0) if every else max(1.0, (end - begin) / 20_000)
     if (end - begin) / step > MOST_STEPS:
         raise InputError(f"{(end - begin) / step:.0f} looks are too many", "every", f"at most {MOST_STEPS}")
-    view = PastView(city, columns, recorded(city, history, begin - WARM_UP, end), begin)
+    recording = recorded(city, history, begin - WARM_UP, end)
+    began = max(begin, float(recording.time[0])) if len(recording.time) else end  # before the first reading nobody listened
+    view = PastView(city, columns, recording, began)
     engine = Engine(view, {name: rule.model_copy(update={"enabled": True}) for name, rule in rules.items()})
     book = Book(engine, {}, lambda table, key: (key, ""))
     alerts: dict[int, Alert] = {}
@@ -132,7 +135,7 @@ def tried(
         "begin": begin,
         "end": end,
         "every": step,
-        "readings": len(view._recording.time),
+        "readings": len(recording.time),
         "counts": counts,
         "alerts": listed,
     }
