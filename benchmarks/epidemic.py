@@ -85,7 +85,17 @@ PEERS = (
     ("Starsim SIR random", "peer-covasim4", STARSIM),
     ("LASER SEIR 400 nodes", "peer-laser", LASER),
 )
-REPORT = "\nimport resource\nprint('WALL', wall, cpu, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)\n"
+REPORT = """
+peak = [line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")]
+print("WALL", wall, cpu, float((peak or [0])[0]) / 1024)
+"""
+TWICE = """
+import sys
+wanted = sys.argv[1]
+for people in ("4000", wanted):  # the first compiles
+    sys.argv[1] = people
+    exec(BODY)
+"""
 
 
 def city_of(people: int, side: int = 20, seed: int = 1) -> City:
@@ -176,7 +186,8 @@ def peers(people: int) -> Iterator[tuple[str, float, float, float]]:
         python = Path(folder) / place / "bin" / "python"
         if not folder or not python.exists():
             continue
-        done = subprocess.run([str(python), "-W", "ignore", "-c", script + REPORT, str(people)], capture_output=True, text=True)
+        whole = f"BODY = {script!r}\n{TWICE}{REPORT}"
+        done = subprocess.run([str(python), "-W", "ignore", "-c", whole, str(people)], capture_output=True, text=True)
         found = [line.split() for line in done.stdout.splitlines() if line.startswith("WALL")]
         if found:
             yield name, float(found[0][1]), float(found[0][2]), float(found[0][3])

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import numba
 import numpy as np
 from epidemic_town import OWN, epidemic, infected
@@ -11,6 +16,8 @@ from citytwin.hazards.epidemic.disease import parse_disease
 from citytwin.hazards.epidemic.law import infectious_days, law_of, staying
 from citytwin.sim.jit import use_threads
 from validation.epidemic_spread import COMMUNITY, alone, outbreak, plain
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_people_are_conserved_in_every_zone():
@@ -45,6 +52,27 @@ def test_the_same_seed_gives_the_same_bits_on_one_thread_and_on_two():
     finally:
         use_threads(threads)
     assert outcomes[0] == outcomes[1]
+
+
+SLOW = """
+import numpy as np
+from validation.epidemic_spread import COMMUNITY, alone, outbreak, plain
+run = outbreak(alone(600, 3), plain(days=3, more="dispersion = 0.5"), COMMUNITY, 0.9, np.arange(0, 600, 40), 12, seed=9)
+print(run.infected_by_day)
+"""
+
+
+def test_compiled_and_plain_python_give_the_same_outbreak():
+    told = []
+    for off in ("0", "1"):
+        surroundings = {**os.environ, "NUMBA_DISABLE_JIT": off, "PYTHONPATH": str(ROOT)}
+        done = subprocess.run(
+            [sys.executable, "-W", "error::RuntimeWarning", "-c", SLOW], env=surroundings, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+        told.append(done.stdout)
+    assert told[0] == told[1]
+    assert sum(int(n) for n in told[0].strip("[]\n").split(",")) > 100
 
 
 def test_another_seed_gives_another_outbreak():
