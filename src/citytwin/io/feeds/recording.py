@@ -284,6 +284,8 @@ def _melted(table: pd.DataFrame, used: list[str], path: Path, layout: Layout) ->
     headings = [_column(table, h.strip(), path) for h in layout.columns.split(";")] if layout.columns else []
     if not headings:
         headings = [h for h in left if h in named] if named else [h for h in left if _is_numeric(table[h])]
+    if not left:
+        raise InputError("holds no readings, only times", str(path), f"columns: {', '.join(FIELDS)}, or a time and one a device")
     if not headings:
         raise InputError("no column holds numbers", str(path), "say columns")
     parts = []
