@@ -285,7 +285,7 @@ def _melted(table: pd.DataFrame, used: list[str], path: Path, layout: Layout) ->
     if not headings:
         headings = [h for h in left if h in named] if named else [h for h in left if _is_numeric(table[h])]
     if not left:
-        raise InputError("holds no readings, only times", str(path), f"columns: {', '.join(FIELDS)}, or a time and one a device")
+        raise InputError("holds no readings, only times", str(path), "a time and one a device, or " + ", ".join(FIELDS))
     if not headings:
         raise InputError("no column holds numbers", str(path), "say columns")
     parts = []
