@@ -16,6 +16,7 @@ from citytwin.city import City, Facts, Ground, read_city, write_city
 from citytwin.columns import Column
 from citytwin.errors import ConflictError, InputError, SimulationError
 from citytwin.scenario import compare, parse, play, read_result, run
+from citytwin.scenario.study import courses
 from citytwin.sim import Grade, InterventionKind, Parameters, Setup, Spec, Status, registry
 from citytwin.state import State
 from citytwin.units import Quantity
@@ -204,3 +205,9 @@ def test_an_ensemble_says_low_median_and_high(city: City, tmp_path: Path, monkey
         assert float(fields["puddle_depth_peak_low"][0, 0]) < float(fields["puddle_depth_peak_high"][0, 0])
         assert 0 <= float(fields["puddle_depth_peak_probability"][0, 0]) <= 1
     assert result.table("building")["puddle_at_house_high"][0] >= result.table("building")["puddle_at_house"][0]
+
+
+def test_courses_of_members_become_bands_where_all_members_tell_them() -> None:
+    told = [{"epidemic": {"course": {"ill": [1, 2], "late": [1]}}}, {"epidemic": {"course": {"ill": [3, 6], "late": [1, 2]}}}]
+    assert courses(told) == {"epidemic": {"ill": {"low": [1.1, 2.2], "median": [2.0, 4.0], "high": [2.9, 5.8]}}}
+    assert courses([{"flood": {"volume": 1.0}}]) == {}

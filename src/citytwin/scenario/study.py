@@ -168,6 +168,7 @@ def _sum_up(scenario: Scenario, city: City, results: list[Result], folder: Path,
         **chosen.document,
         "members": len(results),
         "impact": percentiles([r.impact for r in results]),
+        "courses": courses([r.document["diagnostics"] for r in results]),
         "representative_member": results.index(chosen),
         "tables": tables,
         "started": began.isoformat(timespec="seconds").replace("+00:00", "Z"),
@@ -178,8 +179,8 @@ def _sum_up(scenario: Scenario, city: City, results: list[Result], folder: Path,
 
 
 def _most_middling(results: list[Result]) -> Result:
-    """The member whose loss (else people exposed) is nearest to the median; of several the first."""
-    for name in ("loss", "people_exposed"):
+    """The member whose loss (else people exposed, else infected) is nearest to the median; of several the first."""
+    for name in ("loss", "people_exposed", "people_infected"):
         values = [middle(r.impact.get(name)) for r in results]
         if all(v is not None for v in values):
             numbers = np.array(values, dtype=float)
@@ -202,6 +203,18 @@ def percentiles(documents: list[Any]) -> Any:
         return None
     levels = np.percentile(np.array(documents, dtype=float), list(LEVELS.values()))
     return dict(zip(LEVELS, map(float, levels), strict=True))
+
+
+def courses(diagnostics: list[dict[str, Any]]) -> dict[str, Any]:
+    """Low, median and high over the members of each simulator's `course` (numbers over time, of one length in all members)."""
+    found: dict[str, Any] = {}
+    for name, first in diagnostics[0].items():
+        for title, values in (first.get("course", {}) if isinstance(first, dict) else {}).items():
+            members = [d.get(name, {}).get("course", {}).get(title, []) for d in diagnostics]
+            if len(values) and all(len(m) == len(values) for m in members):
+                levels = np.percentile(np.array(members, dtype=float), list(LEVELS.values()), axis=0)
+                found.setdefault(name, {})[title] = dict(zip(LEVELS, levels.tolist(), strict=True))
+    return found
 
 
 def _sum_up_table(table: str, columns: list[Column], city: City, results: list[Result], folder: Path) -> bool:

@@ -142,6 +142,7 @@ export interface ResultDocument {
   grade: Record<string, string>;
   impact: Record<string, unknown>;
   diagnostics: Record<string, unknown>;
+  courses?: Record<string, Record<string, unknown>>;
   columns: Column[];
   provenance: Record<string, unknown>;
 }
