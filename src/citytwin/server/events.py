@@ -174,7 +174,7 @@ def scenario_of(
 ) -> dict[str, Any]:
     """The scenario document of an event with all that is known of it."""
     city = here.twin.city
-    said = {"shakemap": "grid.xml"} if watched.event.grid else dict(watched.event.said)
+    said: dict[str, Any] = {"shakemap": "grid.xml"} if watched.event.grid else dict(watched.event.said)
     found = {**(watched.readings if readings is None else readings)}
     if found:
         said["readings"] = list(found.values())
