@@ -45,6 +45,7 @@ from citytwin.twin.devices import Devices
 from citytwin.twin.health import DeviceHealth
 from citytwin.twin.listeners import Listeners
 from citytwin.twin.memory import Memory
+from citytwin.twin.probing import keep_storing
 from citytwin.twin.questions import Questions
 from citytwin.twin.reader import Reader
 from citytwin.twin.selfwatch import SelfWatch
@@ -141,9 +142,13 @@ class Twin:
             await self.stop()
             raise
         works = (self._reader.run(log), self._writer.run(log, self._memory.set_down), self._watch(), self._reader.tick(),
-                 self.upkeep.run())  # fmt: skip
+                 self.upkeep.run(),
+                 keep_storing(log, self._broker.folder, lambda: self._writer.read_to, self._broker_pid))  # fmt: skip
         self._tasks = [asyncio.create_task(work) for work in works]
         self.alerts.start()
+
+    def _broker_pid(self) -> int:
+        return self._broker.pid if self._broker is not None and self._broker.alive else 0
 
     async def _watch(self) -> None:
         """For ever: bring broker and door up again, on the same ports, when they died."""
