@@ -28,7 +28,7 @@ log = logging.getLogger("citytwin.twin")
 
 
 async def keep_storing(line: Log, folder: Path, read_to: Callable[[], int], pid: Callable[[], int]) -> None:
-    """For ever: probe `line` where nothing was read since the last look; end the broker `pid` where it refuses without cause."""
+    """For ever: probe `line` where nothing was read since the last look; end the broker `pid` that refuses without cause."""
     seen, refused = -1, 0
     while True:
         await asyncio.sleep(SECONDS)
