@@ -153,3 +153,12 @@ def test_brackets_within_brackets_are_refused_not_followed(client):
     assert client.post("/api/query", content=said, headers={"content-type": "application/json"}).status_code == 400
     closed = '{"table":"road","related":[{"kind":"feeds","to":' * 400 + '{"table":"road"}' + "}]}" * 400
     assert client.post("/api/query", content=closed, headers={"content-type": "application/json"}).status_code == 400
+
+
+def test_arrow_is_answered_to_who_accepts_it(client):
+    answer = client.post(
+        "/api/query", json={"table": "facility", "limit": 1}, headers={"accept": "application/vnd.apache.arrow.stream"}
+    )
+    assert answer.headers["content-type"] == "application/vnd.apache.arrow.stream"
+    assert pa.ipc.open_stream(answer.content).read_all().num_rows == 1
+    assert int(answer.headers["x-next"]) == 1

@@ -13,6 +13,7 @@ import pandas as pd
 import pyarrow as pa
 from fastapi import APIRouter
 from pydantic import Field
+from starlette.requests import Request
 from starlette.responses import Response
 
 from citytwin.city.graph import Graph, Moment, Rows
@@ -81,7 +82,7 @@ class RunMoment:
 
 
 @router.post("/query", responses=FORMS)
-def query(here: Here, asked: Asked) -> Response:
+def query(here: Here, asked: Asked, request: Request) -> Response:
     """Things by table, kind, properties, columns, place and relations, now, at a past moment, or in a run."""
     graph, state = Graph.of(here.twin.city), _state(here, asked)
     for name in asked.columns:
@@ -95,7 +96,8 @@ def query(here: Here, asked: Asked) -> Response:
     if asked.format == "keys":
         keys = here.places.table(asked.table)["key"].to_numpy(dtype=object)[rows].tolist()
         return Json({"table": asked.table, "keys": keys, "columns": values, **page})
-    if asked.format == "arrow":
+    wants_arrow = "format" not in asked.model_fields_set and ARROW in request.headers.get("accept", "")
+    if asked.format == "arrow" or wants_arrow:
         headers = {f"x-{name.replace('number', 'number-').lower()}": str(n) for name, n in page.items() if n is not None}
         return Response(arrow(here, asked.table, rows, values), media_type=ARROW, headers=headers)
     return Json({"type": "FeatureCollection", **page, "features": features_of(here, asked.table, rows, values)})
