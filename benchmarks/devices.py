@@ -105,15 +105,25 @@ def asked(folder: Path, days: int, end: float) -> Iterator[tuple[str, str, Calla
     begin = end - days * DAY
     yield f"a device's {days} days of minutes, 1,000 buckets", "200 ms", lambda: questions.window(key, begin, end, 1000)
     yield "the same, 2,000 telling points", "200 ms", lambda: questions.readings(key, begin, end, 2000, True)
-    yield "state of the city 59 min after a full hour", "2,000 ms", lambda: questions.state_at(end - 3660.0)
-    yield "state of the city at a full hour", "2,000 ms", lambda: questions.state_at(end - 7200.0)
-    yield "state of the city now", "2,000 ms", lambda: questions.state_at(end)
+    hour = end // 3600 * 3600  # the last full hour of which all devices' readings are there
+    for name, moment in (("59 min after a full hour", hour - 60.0), ("at a full hour", hour), ("at the end", end)):
+        known = int(np.isfinite(_values(questions.state_at(moment), devices)).sum())
+        yield f"state of the city {name}, {known:,} known", "2,000 ms", lambda moment=moment: questions.state_at(moment)
     graph, state = Graph.of(city), State(city)
     x, y = 500_000.0, 5_000_000.0
     lon, lat = city.to_lonlat([x, x + 3000.0], [y, y + 5000.0])
     box = [float(lon[0]), float(lat[0]), float(lon[1]), float(lat[1])]
     query = query_of({"table": "device", "kind": CHARTED, "within": {"bbox": box}})
     yield "box and kind", "20 ms", lambda: graph.rows(query, state)
+
+
+def _values(state: State, devices: Devices) -> np.ndarray:
+    """The value of each device."""
+    found = np.full(len(devices.keys), np.nan)
+    for code, kind in enumerate(devices.kinds):
+        rows = devices.kind == code
+        found[rows] = state[kind.column.name][rows]
+    return found
 
 
 def started(folder: Path) -> tuple[float, float, float]:
