@@ -192,9 +192,10 @@ def peer() -> Iterator[Row]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_case(folder, city, FIELDS_PEER)
-        environment = {**os.environ, "OQ_DATADIR": str(folder / "data"), "OQ_DISTRIBUTE": "no", "OQ_DATABASE": "local"}
+        (folder / "data").mkdir()
+        environment = {**os.environ, "OQ_DATADIR": str(folder / "data"), "OQ_DISTRIBUTE": "no", "OQ_DATABASE": "127.0.0.1"}
         begin = time.perf_counter()
-        command = [str(program), "engine", "--run", "job.ini"]
+        command = [str(program), "run", "job.ini"]
         process = subprocess.Popen(
             command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )  # fmt: skip
