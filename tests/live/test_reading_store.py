@@ -15,8 +15,8 @@ from citytwin.columns import shipped
 from citytwin.errors import OutsideError
 from citytwin.io.stores import readings as module
 from citytwin.io.stores.history import History
-from citytwin.io.stores.thinning import thinned
 from citytwin.io.stores.readings import ReadingStore
+from citytwin.io.stores.thinning import thinned
 from citytwin.state import Quality
 
 KINDS = list(shipped().kinds.values())
