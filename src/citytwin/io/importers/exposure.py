@@ -65,7 +65,6 @@ class Exposure:
     per: dict[str, str] = field(default_factory=dict)
     area_per: str = "aggregated"
     headings: dict[str, str] = field(default_factory=dict)
-    tags: list[str] = field(default_factory=list)
 
 
 def read_exposure(path: Path, mapping: Mapping[str, str] | None = None) -> pd.DataFrame:
@@ -125,8 +124,6 @@ def _read_xml(path: Path, found: Exposure) -> None:
     found.per |= {e.get("name", ""): e.get("type", "aggregated") for e in root.iter() if _local(e) == "costType"}
     area = next((e for e in root.iter() if _local(e) == "area" and e.get("type")), None)
     found.area_per = area.get("type", "aggregated") if area is not None else "aggregated"
-    tags = _first(root, "tagNames")
-    found.tags = (tags.text or "").split() if tags is not None else []
     fields = [e for e in root.iter() if _local(e) == "field" and e.get("oq")]
     found.headings |= {e.get("oq", ""): e.get("input", "") for e in fields if e.get("oq") not in found.headings}
     inside = [e for e in assets if _local(e) == "asset"]
@@ -195,9 +192,10 @@ def _table(found: Exposure, path: Path) -> pd.DataFrame:
     out.insert(0, "key", keys.where(keys != "", pd.Series([f"a{n}" for n in range(len(frame))], index=frame.index)))
     out["taxonomy"], out["number"] = taxonomy, count
     _more(found, out, numbers, column, count)
-    for tag in dict.fromkeys((*found.tags, *(c for c in frame.columns if c.upper() in ("NAME_1", "NAME_2", "ID_1", "ID_2")))):
-        if tag in frame and tag not in out:
-            out[tag] = frame[tag].fillna("")
+    claimed = {_heading(found, name, known) for name in HEADINGS}
+    for name in frame.columns:
+        if name not in claimed and name not in out and name not in ("geometry", "estimated", "zone"):
+            out[name] = frame[name].fillna("")
     return out
 
 
