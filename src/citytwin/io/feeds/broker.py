@@ -87,7 +87,13 @@ class Broker:
             port if port and is_free(LOOPBACK, port) else any_port(LOOPBACK)  # the old ones, so that the door finds it again
             for port in ((left.port, left.mqtt_port) if left is not None else (0, 0))
         )
-        await self.run()
+        for last in (False, False, True):
+            try:
+                return await self.run()
+            except OutsideError:  # somebody may have taken a port that was free a moment ago
+                if last or self.alive:
+                    raise
+                self.port, self.mqtt_port = any_port(LOOPBACK), any_port(LOOPBACK)
 
     async def run(self) -> None:
         """Start the process and wait until it answers."""

@@ -20,6 +20,8 @@ from citytwin.io.feeds.subjects import MQTT
 log = logging.getLogger("citytwin.door")
 
 MOST_BATCH = 1 << 20  # bytes
+QUIET, BUSY = 0.0005, 0.005  # seconds for which packets are gathered: few devices want an answer soon, many want large batches
+BUSY_BYTES = 2048  # of the batch before, from which it is busy
 IN_FLIGHT = 4  # batches sent and not yet confirmed
 AGAIN_SECONDS = 0.5  # after a refusal: the log is full, or not there yet
 PATIENCE = 10.0  # seconds without any answer after which the connection is made anew
@@ -61,7 +63,9 @@ class Pipeline:
         self._full: deque[Batch] = deque()
         self._sent: dict[int, Batch] = {}
         self._link: _Link | None = None
-        self._due = False
+        self._due = False  # a flush is coming
+        self._held = False  # a flush could not send all
+        self._gather = QUIET
 
     def add(self, packets: bytes, sink: Sink, answers: bytes) -> None:
         """Whole PUBLISH packets of one connection; `answers` go to `sink` when the log has them."""
@@ -76,7 +80,7 @@ class Pipeline:
             batch.answers.append((sink, answers))
         if not self._due:
             self._due = True
-            asyncio.get_running_loop().call_later(0.002, self._flush)
+            asyncio.get_running_loop().call_later(self._gather, self._flush)
 
     def _fresh(self) -> Batch:
         self._number += 1
@@ -86,13 +90,16 @@ class Pipeline:
     def _flush(self) -> None:
         """Send what is gathered, as far as the window allows."""
         self._due = False
+        self._held = True
         while self._link is not None and len(self._sent) < IN_FLIGHT:
             if self._full:
                 batch = self._full.popleft()
             elif self._filling.size:
                 batch = self._filling
                 self._fresh()
+                self._gather = BUSY if batch.size > BUSY_BYTES else QUIET
             else:
+                self._held = False
                 return
             self._sent[batch.number] = batch
             self._link.send(batch.number, self._origin, b"".join(batch.payload))
@@ -114,7 +121,8 @@ class Pipeline:
         self.waiting -= batch.size
         for sink, answers in batch.answers:
             sink.write(answers)
-        self._flush()
+        if self._held:
+            self._flush()
         self._confirmed()
 
     async def run(self) -> None:

@@ -54,8 +54,13 @@ class DoorProcess:
                 self._said, self.port, self.adopted = {**self._said, "port": left["port"]}, left["port"], True
                 return
             await end(self._pid)
-        self.port = self._said["port"] = port or any_port(self.host)
-        await self.run()
+        for last in (False, False, True):
+            self.port = self._said["port"] = port or any_port(self.host)
+            try:
+                return await self.run()
+            except OutsideError:  # somebody may have taken a port that was free a moment ago
+                if last or port or self.alive:
+                    raise
 
     async def run(self) -> None:
         """Start the process on its port and wait until it answers."""
