@@ -72,3 +72,40 @@ def test_an_outbreak_is_run_and_seen_as_curves_with_bands_and_by_zone(browser, s
         assert page.locator(".uplot").count() >= 4
         page.get_by_role("button", name="Ever infected").click()
         seen.until("window.citytwin.state().overlay?.column === 'zone_ever_infected_share'", 30)
+
+
+STUDY = """name: Masks or schools
+scenario:
+  name: Outbreak
+  start: now
+  duration: 20 d
+  every: 1 d
+  seed: 1
+  hazards:
+    - epidemic: {disease: influenza, seeds: [{people: 30}]}
+members: 2
+evaluations: 4
+decisions:
+  masks:
+    do: {at: 1 d, masks: {compliance: 0.8}}
+  schools closed:
+    do: {at: 1 d, school_closure: {duration: 15 d}}
+objectives:
+  - minimise: people_infected
+  - minimise: school_days_lost
+"""
+
+
+def test_measures_are_searched_for_and_the_recommended_one_is_taken_as_a_scenario(browser, server):
+    with window(browser, server) as seen:
+        seen.open("#panel=measures&layers=devices:0")
+        page = seen.page
+        page.get_by_role("textbox", name="Study").fill(STUDY)
+        page.get_by_role("button", name="Search", exact=True).click()
+        page.get_by_role("button", name="Show", exact=True).click(timeout=240_000)
+        page.get_by_role("heading", name="Recommended").wait_for()
+        table = page.get_by_role("table", name="Strategies that cannot be bettered")
+        assert "masks" in table.inner_text()
+        assert page.evaluate("() => document.querySelector('img[alt^=\"The strategies\"]').naturalWidth") > 0
+        page.get_by_role("button", name="Take the recommended scenario").click()
+        page.get_by_text("Ready to run").wait_for(timeout=60_000)

@@ -13,6 +13,7 @@ import { draft } from './store/draft.svelte';
 import { live } from './store/live.svelte';
 import { person } from './store/person.svelte';
 import { runs } from './store/runs.svelte';
+import { searches } from './store/searches.svelte';
 import { time } from './store/time.svelte';
 import { view } from './store/view.svelte';
 
@@ -24,7 +25,7 @@ async function open(): Promise<void> {
   mount(App, { target: document.getElementById('app')! });
   await city.load();
   if (!city.info) return;
-  await Promise.all([live.start({ run: (m) => runs.hear(m), command: (c) => commands.hear(c), alerts: (n) => alerts.hear(n) }), runs.refresh()]).catch((error: unknown) => {
+  await Promise.all([live.start({ run: (m) => runs.hear(m), command: (c) => commands.hear(c), alerts: (n) => alerts.hear(n), search: (s) => searches.hear(s) }), runs.refresh()]).catch((error: unknown) => {
     live.problem = (error as Error).message;
   });
   time.fit();

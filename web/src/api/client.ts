@@ -65,6 +65,11 @@ export const api = {
     if (frame.type !== 'snapshot') throw new ApiError('The server sent changes where a snapshot was asked for', 200);
     return frame;
   },
+  searches: () => json<T.SearchInfo[]>('optimisations'),
+  measures: (id: string) => json<T.SearchDetail>(`optimisations/${part(id)}`),
+  startSearch: (study: string) => post<{ id: string }>('optimisations', { study }),
+  endSearch: (id: string) => ask(`optimisations/${part(id)}`, { method: 'DELETE' }),
+  chartAddress: (id: string) => address(`optimisations/${part(id)}/chart.svg`),
   alerts: (limit: number) => json<{ alerts: T.Alert[]; next: number | null }>(`alerts?state=open&limit=${limit}`),
   acknowledge: (ids: number[], who: string) => post<{ alerts: T.Alert[] }>('alerts/acknowledge', { ids, who }),
   silence: (rule: string, minutes: number, who: string) => post<unknown>('silences', { rule, minutes, who }),

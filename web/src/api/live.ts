@@ -9,6 +9,7 @@ export type Message =
   | { type: 'run'; id: string; status: string; progress: number; words: string }
   | ({ type: 'command' } & Command)
   | ({ type: 'alerts' } & AlertNews)
+  | { type: 'optimisation'; id: string; status: string; progress: number; words: string }
   | ({ type: 'quality' } & Record<string, unknown>);
 
 export interface Listener {

@@ -7,7 +7,7 @@ import { selection } from '../store/selection.svelte';
 import { time } from '../store/time.svelte';
 import { view, type Panel } from '../store/view.svelte';
 
-const PANELS = ['layers', 'scenario', 'runs', 'alerts', 'quality', 'none'];
+const PANELS = ['layers', 'scenario', 'runs', 'measures', 'alerts', 'quality', 'none'];
 const MODES = ['a', 'b', 'swipe', 'difference'];
 
 /** What the address says at the start; the map's view and panel apply at once. */

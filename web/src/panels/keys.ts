@@ -14,7 +14,7 @@ export const SHORTCUTS: [string[], string][] = [
   [['Home', 'End'], 'begin and end of the forecast'],
   [['N'], 'now: follow the live city'],
   [['/'], 'find a thing'],
-  [['L', 'W', 'R', 'A', 'D'], 'panels: layers, what if, runs, alerts, data'],
+  [['L', 'W', 'R', 'M', 'A', 'D'], 'panels: layers, what if, runs, measures, alerts, data'],
   [['I'], 'impact of the shown run'],
   [['C'], 'comparing: A, B, swipe, difference'],
   [['T'], 'theme'],
@@ -51,6 +51,7 @@ const PLAIN: Record<string, () => void> = {
   l: () => view.toggle('layers'),
   w: () => view.toggle('scenario'),
   r: () => view.toggle('runs'),
+  m: () => view.toggle('measures'),
   a: () => view.toggle('alerts'),
   d: () => view.toggle('quality'),
   i: () => {

@@ -19,6 +19,7 @@ interface Hears {
   run: (message: Extract<Message, { type: 'run' }>) => void;
   command: (command: Command) => void;
   alerts: (news: AlertNews) => void;
+  search: (message: Extract<Message, { type: 'optimisation' }>) => void;
 }
 
 class LiveStore {
@@ -49,7 +50,7 @@ class LiveStore {
   private past: Shown | null = null;
   private sequence = -1;
   private rows = new Map<string, number>();
-  private hears: Hears = { run: () => undefined, command: () => undefined, alerts: () => undefined };
+  private hears: Hears = { run: () => undefined, command: () => undefined, alerts: () => undefined, search: () => undefined };
 
   /** The present by the server's clock, ms. */
   get now(): number {
@@ -160,6 +161,8 @@ class LiveStore {
       this.hears.command(message);
     } else if (message.type === 'alerts') {
       this.hears.alerts(message);
+    } else if (message.type === 'optimisation') {
+      this.hears.search(message);
     } else if (message.type === 'quality') {
       const counts = (message['counts'] ?? message) as Record<string, unknown>;
       this.tally(counts);

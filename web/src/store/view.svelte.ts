@@ -1,7 +1,7 @@
 /** How the page is arranged: theme, open panels, the map's view. */
 
 export type Theme = 'system' | 'light' | 'dark';
-export type Panel = 'scenario' | 'runs' | 'layers' | 'alerts' | 'quality' | '';
+export type Panel = 'scenario' | 'runs' | 'layers' | 'alerts' | 'measures' | 'quality' | '';
 
 export interface Camera {
   zoom: number;
