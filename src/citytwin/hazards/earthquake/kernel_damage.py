@@ -31,16 +31,22 @@ WIDTH = 8  # of a table row: five curves, padded to half a cache line
 FOLLOWS = 16  # quantities that may follow from a state: padded to a cache line
 
 NEXT = np.uint32(1)
+LOW_BITS = np.uint64(0xFFFFFFFF)
+
+
+@kernel
+def mixed(x: np.uint64) -> np.uint64:
+    """32 bits stirred, every one into every other: the finalizer of MurmurHash3 (Appleby 2011)."""
+    x = ((x ^ (x >> np.uint64(16))) * np.uint64(0x85EBCA6B)) & LOW_BITS
+    x = ((x ^ (x >> np.uint64(13))) * np.uint64(0xC2B2AE35)) & LOW_BITS
+    return x ^ (x >> np.uint64(16))
 
 
 @kernel
 def lottery(seed: np.uint64, asset: np.uint64, field: np.uint64) -> np.float64:
-    """A number of [0, 1) for one asset in one field, the same whoever asks: splitmix64 (Steele, Lea and Flood 2014)."""
-    z = seed + asset * np.uint64(0x9E3779B97F4A7C15) + field * np.uint64(0xD1B54A32D192ED03)
-    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    z = z ^ (z >> np.uint64(31))
-    return np.float64(z >> np.uint64(11)) * 1.1102230246251565e-16
+    """A number of [0, 1) for one asset in one field, the same whoever asks. No product is larger than 64 bits."""
+    first = mixed((seed ^ (seed >> np.uint64(32)) ^ (asset * np.uint64(0x9E3779B1))) & LOW_BITS)
+    return np.float64(mixed((first + field * np.uint64(0x85EBCA77)) & LOW_BITS)) * 2.3283064365386963e-10
 
 
 @kernel
