@@ -20,8 +20,7 @@ from citytwin.io.feeds.subjects import MQTT
 log = logging.getLogger("citytwin.door")
 
 MOST_BATCH = 1 << 20  # bytes
-QUIET, BUSY = 0.0005, 0.005  # seconds for which packets are gathered: few devices want an answer soon, many want large batches
-BUSY_BYTES = 2048  # of the batch before, from which it is busy
+GATHER_SECONDS = 0.005  # each batch costs broker and twin as much as some hundred readings
 IN_FLIGHT = 4  # batches sent and not yet confirmed
 AGAIN_SECONDS = 0.5  # after a refusal: the log is full, or not there yet
 PATIENCE = 10.0  # seconds without any answer after which the connection is made anew
@@ -65,7 +64,6 @@ class Pipeline:
         self._link: _Link | None = None
         self._due = False  # a flush is coming
         self._held = False  # a flush could not send all
-        self._gather = QUIET
 
     def add(self, packets: bytes, sink: Sink, answers: bytes) -> None:
         """Whole PUBLISH packets of one connection; `answers` go to `sink` when the log has them."""
@@ -80,7 +78,7 @@ class Pipeline:
             batch.answers.append((sink, answers))
         if not self._due:
             self._due = True
-            asyncio.get_running_loop().call_later(self._gather, self._flush)
+            asyncio.get_running_loop().call_later(GATHER_SECONDS, self._flush)
 
     def _fresh(self) -> Batch:
         self._number += 1
@@ -97,7 +95,6 @@ class Pipeline:
             elif self._filling.size:
                 batch = self._filling
                 self._fresh()
-                self._gather = BUSY if batch.size > BUSY_BYTES else QUIET
             else:
                 self._held = False
                 return
