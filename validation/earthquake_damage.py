@@ -49,7 +49,7 @@ def shares_of(model: Fragility, exposure: pd.DataFrame, fields: np.ndarray) -> n
     zero = np.zeros(n)
     assets = sorted_assets(np.arange(n), site, zero, curve, np.ones(n), np.ones(n), zero, n)
     table = tabulate(model, [((name, 1.0),) for name in names])
-    return damage_of(assets, [[fields]], table, np.zeros((n, 6, 1), np.float32), 1).probability
+    return assets.by_building(damage_of(assets, [[fields]], table, np.zeros((n, 6, 1), np.float32), 1).probability)
 
 
 def openquake_damage() -> Iterator[Row]:

@@ -107,6 +107,14 @@ def test_the_same_seed_gives_the_same_bits_and_members_share_their_fields():
     assert not np.array_equal(first.columns["collapse_probability"], other.columns["collapse_probability"])
 
 
+def test_each_station_has_the_probability_of_its_own_curve():
+    city = small_city()
+    found = struck(city).columns["power_bus_break_probability"]
+    kind = city.table("power_bus")["kind"].to_numpy()
+    assert found[kind == "transformer"].max() < found[kind == "substation"].min()  # circuits stand more than substations
+    assert np.all((found > 0) & (found < 1))
+
+
 def test_a_stronger_nearer_earthquake_does_more():
     weak, strong = struck(magnitude=5.2), struck(magnitude=7.0)
     for name in ("building_acceleration", "collapse_probability", "quake_loss", "pipe_repairs"):

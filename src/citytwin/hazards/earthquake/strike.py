@@ -254,14 +254,15 @@ class _Run:
 
     def _of_stations(self, out: dict[str, F64]) -> None:
         assert self.stations is not None
-        outcome = self.stations.outcome()
+        outcome, order = self.stations.outcome(), np.argsort(self.stations.assets.owner)
+        drawn, reached = outcome.drawn[order], outcome.reached[order]
         place = 0
         for things in self.sites.things:
             own = slice(place, place + len(things.row))
             place += len(things.row)
             limit = np.array([UNUSABLE if networks.is_building(m) else networks.BROKEN_FROM for m in things.curve])
-            broken = outcome.drawn[own] >= limit
-            share = np.take_along_axis(outcome.reached[own], (limit - 1)[:, None], axis=1)[:, 0]
+            broken = drawn[own] >= limit
+            share = np.take_along_axis(reached[own], (limit - 1)[:, None], axis=1)[:, 0]
             first = "road_block_probability" if things.table == "road" else f"{things.table}_break_probability"
             out[first][things.row] = np.clip(share, 0.0, 1.0)
             out["road_blocked" if things.table == "road" else f"{things.table}_broken"][things.row] = broken
