@@ -63,7 +63,12 @@ def wet_state(city: City, kind: type[Simulator], depth: float = 1.6) -> Watched:
     state = Watched(city)
     columns_with(state.columns)
     rng = np.random.default_rng(5)
-    for name in (*kind.spec.reads, *kind.spec.heeds, *kind.spec.recalls, *(c.name for c in kind.spec.writes if c.table == "cell")):
+    for name in (
+        *kind.spec.reads,
+        *kind.spec.heeds,
+        *kind.spec.recalls,
+        *(c.name for c in kind.spec.writes if c.table == "cell"),
+    ):
         column = state.columns[name]
         if column.table not in city and column.table != "cell":
             continue

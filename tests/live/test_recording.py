@@ -83,9 +83,11 @@ def test_a_parquet_file_with_its_times_in_the_index_is_read(tmp_path):
     ("text", "layout", "words"),
     [
         ("time,g\n2012-03-01,warm\n", {"columns": "g"}, '"warm" is no number.*missing'),
-        ("time,g\nyesterday,1\n", {}, "times cannot be read"), ("time,g\n2012-03-01,1\n", {"time": "tim"}, 'did you mean "time"'),
+        ("time,g\nyesterday,1\n", {}, "times cannot be read"),
+        ("time,g\n2012-03-01,1\n", {"time": "tim"}, 'did you mean "time"'),
         ("time,g\n2012-03-01,1\n", {"zone": "Mars/North"}, 'no time zone "Mars/North"'), ("time,g\n", {}, "holds no readings"),
-        ("time,g\n2012-03-01,1\n", {"device": "{station}"}, 'no column "station"'), ("time,g\n2012-03-01,a\n", {}, "holds numbers"),
+        ("time,g\n2012-03-01,1\n", {"device": "{station}"}, 'no column "station"'),
+        ("time,g\n2012-03-01,a\n", {}, "holds numbers"),
         ("time,g\n2012-03-01,1\n", {"begin": "2012-03-01"}, "belong together"),
         ("time,g\n2012-10-28 02:30,1\n", {"zone": "Europe/Madrid"}, "change of clocks"),
     ],

@@ -73,6 +73,7 @@ def started(folder: Path) -> Iterator[Running]:
     server.should_exit = True
     thread.join(10)
     listener.close()
+    twin.release()
     assert not thread.is_alive()
 
 

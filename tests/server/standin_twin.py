@@ -15,16 +15,9 @@ import pandas as pd
 from shapely import LineString, Point, box
 
 from citytwin.city import City, Facts, Ground, Source, read_city, write_city
-from citytwin.io.stores.history import History
-from citytwin.io.stores.readings import ReadingStore
-from citytwin.io.stores.records import SqlJournal, open_records
-from citytwin.sim import columns_with
+from citytwin.io.stores.lock import FolderLock
 from citytwin.state import State
-from citytwin.twin.alerts import Alerts
-from citytwin.twin.control import Control
-from citytwin.twin.devices import Devices
-from citytwin.twin.trial import tried
-from citytwin.twin.view import Sources
+from citytwin.twin import Twin
 
 CRS = "EPSG:32631"
 WEST, NORTH, CELL, WIDTH, HEIGHT = 378_000.0, 4_708_000.0, 10.0, 120, 80
@@ -103,35 +96,28 @@ def write_small_city(folder: Path) -> Path:
     return folder
 
 
-class StandInTwin:
-    """What the server asks of a twin, without a broker: `push` changes devices."""
+class StandInTwin(Twin):
+    """A twin that is never started: no broker, no door. `push` changes devices as readings would."""
 
-    mqtt_port = 0
+    mqtt_port = 0  # type: ignore[assignment]
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.city = read_city(folder)
-        self.columns = columns_with(self.city.columns)
-        self.state = State(self.city, self.columns, time.time())
-        n = self.city.size("device")
-        self.value, self.status, self.time = np.full(n, np.nan), np.zeros(n, np.uint8), np.full(n, np.nan)
+        super().__init__(folder, read_city(folder), FolderLock(folder / "live" / "lock"))
         self.counts = {"GOOD": 0}
-        self.devices = Devices(folder, self.city, self.columns)
-        self.journal = SqlJournal(open_records(folder))
-        self.control = Control(folder, self.city, self.columns, self.devices, lambda: self.state, self.journal)
-        sources = Sources(lambda: np.full(n, time.time()), lambda: self.status, dict)
-        self.alerts = Alerts(folder, self.city, self.columns, self.journal.records, self.journal, lambda: self.state, sources)
         self._changed: asyncio.Queue[np.ndarray[Any, Any]] = asyncio.Queue()
 
     def push(self, rows: list[int], values: list[float]) -> None:
-        self.value[rows], self.status[rows], self.time[rows] = values, 1, time.time()
-        kinds = self.city.table("device")["kind"]
-        for row, value in zip(rows, values, strict=True):
-            self.state.edit(self.columns.kind(kinds[row]).column.name)[row] = value
+        now = np.full(len(rows), time.time())
+        self.devices.set(self.state, np.array(rows, dtype=np.int32), now, np.array(values, dtype=float))
+        self.devices.status[rows] = 1
         self._changed.put_nowait(np.array(rows))
 
+    def release(self) -> None:
+        self.records.close()
+        self._lock.release()
+
     def device_values(self) -> tuple[Any, Any, Any]:
-        return self.value.astype(np.float32), self.status, self.time
+        return self.devices.value.copy(), self.devices.status.copy(), self.devices.time.copy()
 
     def moved_since(self, batch: int) -> tuple[Any, Any, Any, int]:
         return np.empty(0, np.int64), np.empty(0), np.empty(0), 0
@@ -148,10 +134,6 @@ class StandInTwin:
         state = self.state.fork()
         state.time = seconds
         return state
-
-    def try_rules(self, rules: Any, begin: float, end: float, every: float = 0.0) -> dict[str, Any]:
-        history = ReadingStore(self.folder / "live", self.devices.keys, self.devices.kinds, self.devices.kind)
-        return tried(self.city, self.columns, History(history), rules, begin, end, every)
 
     def quality(self) -> dict[str, Any]:
         return {"counts": dict(self.counts), "recent": []}

@@ -27,6 +27,9 @@ Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 Words = Annotated[str, StringConstraints(max_length=1000)]
 Moment = Annotated[str, StringConstraints(max_length=40)]
 FORMS = {"csv": "text/csv", "parquet": "application/vnd.apache.parquet", "arrow": "application/vnd.apache.arrow.stream"}
+FILES: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The readings as a file", "content": {form: {} for form in ("application/json", *FORMS.values())}}
+}
 EXPORT = pa.schema([("device", pa.string()), ("kind", pa.string()), ("time", pa.timestamp("us")), ("value", pa.float64()),
                     ("quality", pa.string())])  # fmt: skip
 
@@ -116,7 +119,7 @@ async def judgements(here: Here, device: str = "") -> Response:
     return Json({"judgements": here.twin.health.judgements(device)})
 
 
-@router.get("/readings/export")
+@router.get("/readings/export", responses=FILES)
 async def export(
     here: Here, begin: str | None = None, end: str | None = None, kind: Annotated[list[str], Query()] = [],  # noqa: B006
     device: Annotated[list[str], Query()] = [], format: Literal["csv", "parquet", "arrow"] = "csv",  # noqa: B006

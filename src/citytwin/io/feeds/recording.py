@@ -111,8 +111,9 @@ def read_recording(path: Path | str, layout: Layout | None = None) -> pd.DataFra
     if layout.unit and "unit" not in long:
         long["unit"] = layout.unit
     long = long.dropna(subset=["time", "value"])
-    long = long[np.isfinite(long["value"])]
-    return long.sort_values("time", kind="stable").reset_index(drop=True)
+    long = long.loc[np.isfinite(long["value"].to_numpy(dtype=float))]
+    ordered: pd.DataFrame = long.sort_values("time", kind="stable").reset_index(drop=True)
+    return ordered
 
 
 # -- the file -------------------------------------------------------------------------------------------------------------
