@@ -10,7 +10,6 @@ import httpx
 import numpy as np
 import pytest
 
-from citytwin.columns import Column
 from citytwin.errors import InputError
 from citytwin.hazards.earthquake.events import read_event
 from citytwin.server import events
@@ -54,7 +53,6 @@ def test_an_event_runs_and_readings_and_reports_sharpen_it(server):
 def test_accelerometers_of_the_twin_are_readings_that_are_news_once(server):
     def read():
         state = server.twin.state
-        state.declare(Column(events.COLUMN, "device", "m/s**2", "peak ground acceleration", 0, 50))
         values = np.full(server.twin.city.size("device"), np.nan)
         values[0] = 1.5
         state[events.COLUMN] = values

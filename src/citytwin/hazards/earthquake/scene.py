@@ -11,12 +11,13 @@ import numpy.typing as npt
 from citytwin.city import City
 from citytwin.city.roads import number
 from citytwin.errors import InputError
+from citytwin.hazards.earthquake.conditioning import trusted
 from citytwin.hazards.earthquake.distances import from_rupture
 from citytwin.hazards.earthquake.parameters import EarthquakeParameters, Reading, Shock
 from citytwin.hazards.earthquake.records import Record, read_records, stations_of
 from citytwin.hazards.earthquake.rupture_files import read_rupture
 from citytwin.hazards.earthquake.shakemap import ShakeMap, read_shakemap, shaking_of_map
-from citytwin.hazards.earthquake.shaking import Shaking, setting_of, shaking
+from citytwin.hazards.earthquake.shaking import Shaking, setting_of, shaking, warnings_of
 from citytwin.hazards.earthquake.site import vs30_at
 from citytwin.hazards.earthquake.source import Rupture, derived
 from citytwin.hazards.earthquake.stations import Stations
@@ -24,6 +25,8 @@ from citytwin.hazards.earthquake.stations import Stations
 F64 = npt.NDArray[np.float64]
 
 G = 9.80665
+MOST_TESTED = 300
+"""Records of more places than these are not tested against one another: it takes the cube of their number."""
 
 
 def record_of(reading: Reading) -> Record:
@@ -41,6 +44,7 @@ class Scene:
 
     def __init__(self, city: City, params: EarthquakeParameters, shock: Shock | None = None) -> None:
         self.city, self.params, self.shock = city, params, shock
+        self.notes: dict[str, None] = {}  # limits of models that are left, records that are not trusted; each once
         self.map: ShakeMap | None = None
         if shock is None and params.shakemap is not None:
             self.map = read_shakemap(params.shakemap, params.uncertainty)
@@ -70,7 +74,9 @@ class Scene:
         if self.map is not None:
             return shaking_of_map(self.map, x, y, *self.city.to_lonlat(x, y), measures)
         far = from_rupture(self.rupture, x, y, self.city.from_lonlat)
-        return shaking(setting_of(self.rupture, far, vs30), self.params.models, measures, x, y)
+        setting = setting_of(self.rupture, far, vs30)
+        self.notes.update(dict.fromkeys(warnings_of(setting, self.params.models)))
+        return shaking(setting, self.params.models, measures, x, y)
 
     def vs30(self, x: F64, y: F64) -> F64:
         """Vs30 (m/s) at places: what the scenario says, else what the city's buildings, ground or slopes say."""
@@ -102,7 +108,12 @@ class Scene:
         wanted = measures if set(measures) <= recorded else (*measures, *(m for m in ("PGA",) if m in recorded))
         x, y = self.city.from_lonlat([r.lon for r in records], [r.lat for r in records])
         vs30 = np.full(len(records), params.vs30) if params.vs30 else vs30_at(self.city, x, y)
-        return stations_of(records, self.rupture, params.models, self.city.from_lonlat, wanted, vs30)
+        found = stations_of(records, self.rupture, params.models, self.city.from_lonlat, wanted, vs30)
+        if len(records) > MOST_TESTED:
+            return found
+        kept, left_out = trusted(found, params.correlation)
+        self.notes.update(dict.fromkeys(left_out))
+        return kept
 
     def describe(self) -> dict[str, Any]:
         """The shock in words and numbers."""
@@ -111,5 +122,5 @@ class Scene:
         return {
             "magnitude": self.rupture.magnitude, "longitude": lon, "latitude": lat, "depth_km": depth,
             "source": "ShakeMap" if self.map is not None else f"rupture {source}",
-            "models": {} if self.map is not None else dict(self.params.models),
+            "models": {} if self.map is not None else dict(self.params.models), "notes": list(self.notes),
         }  # fmt: skip

@@ -248,6 +248,7 @@ MODELS: dict[str, Model] = {
     "hospital_beds": _whole(_ordinary), "ambulance": lambda w, p: 1.0 + np.floor((p.now / 900 + 9 * (1 + p.own)) % 4),
     "reservoir_level": _fill, "smoke_detector": lambda w, p: 0.2 + 0.1 * p.own + 0.02 * np.abs(p.noise),
     "crack_meter": lambda w, p: 1.5 + 1.2 * p.own + 0.05 * daily(p.now, 15) + 0.01 * p.noise,
+    "accelerometer": lambda w, p: 0.001 + 0.0008 * np.abs(p.noise) * (0.3 + rush(p.now)),
     "building_vibration": lambda w, p: 0.002 + 0.001 * p.own + 0.0008 * np.abs(p.noise) * (0.2 + rush(p.now)),
 }  # fmt: skip
 
