@@ -86,7 +86,7 @@ def test_a_gauge_that_steps_a_metre_in_a_flood_is_doubted_until_a_person_confirm
             assert past["river_level"][0] == pytest.approx(CREST[24])
 
             await said(client, "/api/readings/judgement", verdict="withdraw", **later)
-            await until(lambda: twin._store.committed == twin._writer.read_to, "the commit")
+            await until(lambda: len(twin.health.judgements("device-0")) == 3, "what was said last")
             listed = await got(client, "/api/readings/judgements", device="device-0")
             assert [j["verdict"] for j in listed["judgements"]] == ["confirm", "overrule", "withdraw"]
             await said(client, "/api/readings/judgement", 400, verdict="maybe", **where)

@@ -12,7 +12,7 @@ def test_each_interval_of_each_stream_has_its_numbers(service):
     ids = service.ids("Datastreams")[:6]
     rows = service.values("Observations", apply=DAY)
     assert {r["Datastream"]["@iot.id"] for r in rows} == set(ids)
-    from conftest import BEGIN
+    from sensing import BEGIN
 
     hours = np.arange(48)
     day = ((BEGIN + hours * 3600) // 86400).astype(int)

@@ -10,7 +10,7 @@ import geopandas as gpd
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from conftest import BEGIN
+from sensing import BEGIN
 
 from citytwin.cli.city import city as command
 from citytwin.io.exporters.ngsi import UNIT_CODES, Exporter, Reading, measured_name

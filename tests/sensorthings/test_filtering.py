@@ -22,9 +22,9 @@ SHAPES = [
 @pytest.fixture(scope="module")
 def filled(made_city, tmp_path_factory):
     """Four things, eight places, three streams and twelve observations, and nothing of the city."""
-    from conftest import _served
+    from sensing import served
 
-    for each in _served(made_city, tmp_path_factory.mktemp("filled") / "city", False):
+    for each in served(made_city, tmp_path_factory.mktemp("filled") / "city", False):
         each.clear()
         things = [
             each.post(

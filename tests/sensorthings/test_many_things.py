@@ -9,7 +9,7 @@ import fastapi
 import geopandas as gpd
 import numpy as np
 import pytest
-from conftest import Client, Service
+from sensing import Client, Service
 
 from citytwin.city import City, Facts, Ground
 from citytwin.columns import shipped

@@ -95,7 +95,7 @@ class Sampler:
         return Sampler(shaking, model, known, node[first:], len(x), neighbours, weight, root)
 
     def draw(self, random: np.random.Generator, size: int) -> Field:
-        """Ln of the measures in `size` realisations, float32[m, size, n]."""
+        """Ln of the measures in `size` realisations, float32[m, size, n]; those of one place are neighbours in memory."""
         f, given_nodes = len(self.model.decays), len(self.known.x) if self.known else 0
         event, at_stations = self._event_terms(random, size)
         fields = random.standard_normal((f, self.nodes, size), dtype=np.float32)
@@ -106,12 +106,12 @@ class Sampler:
             if weights is not None:
                 kernel.sweep(fields[number], self.neighbours, *weights, given_nodes)
         s = self.shaking
-        out = np.empty((len(s.measures), size, len(s.x)), dtype=np.float32)
+        out = np.empty((len(s.measures), len(s.x), size), dtype=np.float32)
         for row, measure in enumerate(self.model.rows(s.measures)):
             median, between, within = (np.ascontiguousarray(v[row], dtype=np.float32) for v in (s.median, s.between, s.within))
             mixing = self.model.mixing[measure].astype(np.float32)
             kernel.spread(fields, self.node, event[measure], mixing, median, between, within, out[row])
-        return out
+        return out.transpose(0, 2, 1)
 
     def _event_terms(self, random: np.random.Generator, size: int) -> tuple[Field, Field]:
         """Event terms, float32[measures, size], and the latent fields at the stations, float32[f, stations, size]."""

@@ -218,27 +218,23 @@ def sweep(field: Single, neighbours: Indices, weight: Single, left: Single, stat
 def spread(
     fields: Single, node: Rows, event: Single, mixing: Single, median: Single, between: Single, within: Single, out: Single
 ) -> None:
-    """Ln of one measure at all places: median + between * event + within * mix of the latent fields, into float32[b, n].
+    """Ln of one measure at all places: median + between * event + within * mix of the latent fields, into float32[n, b].
 
     fields: float32[f, nodes, b]. node: int64[n], the node of each place. event: float32[b]. mixing: float32[f]; a weight of
-    zero leaves its field out. median, between, within: float32[n]. Places go by tiles that stay in the processor's cache.
+    zero leaves its field out. median, between, within: float32[n].
     """
     n, b = len(node), len(event)
-    tile = np.empty((64, b), dtype=np.float32)
-    for first in range(0, n, 64):
-        count = min(64, n - first)
-        for t in range(count):
-            for r in range(b):
-                tile[t, r] = np.float32(0)
-            for f in range(len(mixing)):
-                if mixing[f] != 0:
-                    share, values = mixing[f], fields[f, node[first + t]]
-                    for r in range(b):
-                        tile[t, r] += share * values[r]
+    mixed = np.empty(b, dtype=np.float32)
+    for i in range(n):
         for r in range(b):
-            for t in range(count):
-                i = first + t
-                out[r, i] = median[i] + between[i] * event[r] + within[i] * tile[t, r]
+            mixed[r] = np.float32(0)
+        for f in range(len(mixing)):
+            if mixing[f] != 0:
+                share, values = mixing[f], fields[f, node[i]]
+                for r in range(b):
+                    mixed[r] += share * values[r]
+        for r in range(b):
+            out[i, r] = median[i] + between[i] * event[r] + within[i] * mixed[r]
 
 
 @kernel

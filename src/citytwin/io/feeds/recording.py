@@ -103,7 +103,7 @@ def read_recording(path: Path | str, layout: Layout | None = None) -> pd.DataFra
     seconds, used = _times(table, path, layout)
     if seconds.isna().all():
         raise InputError("no time can be read", str(path), "say time and time_format")
-    table = table.assign(**{"\0time": seconds})
+    table = table.copy().assign(**{"\0time": seconds})  # the copy joins columns that lie apart
     if "value" in table and ("device" in table or layout.device) and not layout.columns:
         long = _long(table, path, layout)
     else:
