@@ -32,7 +32,7 @@ $(VENV)/.installed: $(VENV)/.locked pyproject.toml
 KERNELS := $(shell find src/citytwin -name 'kernel*.py' -o -name jit.py)
 
 $(VENV)/.compiled: $(VENV)/.installed $(KERNELS)
-	@echo "set-up 3/4: compiling the simulators (half a minute)"
+	@echo "set-up 3/4: compiling the simulators (a minute or two)"
 	@$(BIN)/citytwin doctor --rehearse >/dev/null
 	@touch $@
 

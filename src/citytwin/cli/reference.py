@@ -8,6 +8,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -50,7 +51,7 @@ def schema() -> None:
 
 
 @click.command()
-@click.option("--rehearse", is_flag=True, help="Flood a made village for a minute; the first time this compiles the kernels.")
+@click.option("--rehearse", is_flag=True, help="Play each hazard in a made village; the first time this compiles the kernels.")
 @json_option
 def doctor(rehearse: bool, as_json: bool) -> None:
     """Say whether this machine has what citytwin needs."""
@@ -90,17 +91,22 @@ def _broker() -> tuple[str, bool]:
 
 
 def _rehearsed() -> str:
-    """Flood a made village, from start to result folder; how long it took."""
+    """Each hazard in a made village, from start to result folder; how long it took."""
     from citytwin.city.synthetic import synthesize
     from citytwin.scenario import parse, play
 
-    said = {
-        "name": "rehearsal",
-        "duration": "1 min",
-        "every": "30 s",
-        "hazards": [{"flood": {"rain": {"intensity": "60 mm/h", "duration": "1 min"}}}],
-    }
     begin = time.perf_counter()
-    with tempfile.TemporaryDirectory(prefix="citytwin-rehearsal-") as folder:
-        play(parse(said), synthesize(people=300, devices=0, seed=1), Path(folder) / "run")
-    return f"a flood in a made village, {time.perf_counter() - begin:.0f} s"
+    village = synthesize(people=300, devices=0, seed=1)
+    west, south, east, north = village.bounds
+    longitude, latitude = village.to_lonlat((west + east) / 2, (south + north) / 2)
+    place = [float(longitude), float(latitude)]
+    hazards: tuple[tuple[str, str, dict[str, Any]], ...] = (
+        ("1 min", "30 s", {"flood": {"rain": {"intensity": "60 mm/h", "duration": "1 min"}}}),
+        ("1 min", "1 min", {"earthquake": {"magnitude": 6, "place": place, "realisations": 40}}),
+        ("3 d", "1 d", {"epidemic": {"disease": "covid", "seeds": [{"people": 3}]}}),
+    )
+    for duration, every, hazard in hazards:
+        said = {"name": "rehearsal", "duration": duration, "every": every, "hazards": [hazard]}
+        with tempfile.TemporaryDirectory(prefix="citytwin-rehearsal-") as folder:
+            play(parse(said), village, Path(folder) / "run")
+    return f"flood, earthquake and epidemic in a made village, {time.perf_counter() - begin:.0f} s"
