@@ -327,8 +327,10 @@ def _day_name(day: int) -> str:
 
 def _words_of(words: pa.Array, index: npt.NDArray[Any]) -> pa.Array:
     """`words[index]` as a dictionary array that holds only the words used."""
-    used, codes = np.unique(index, return_inverse=True)
-    return pa.DictionaryArray.from_arrays(pa.array(codes.astype(np.int32)), words.take(pa.array(used)))
+    used = np.flatnonzero(np.bincount(index, minlength=len(words)))
+    code = np.zeros(len(words), dtype=np.int32)
+    code[used] = np.arange(len(used))
+    return pa.DictionaryArray.from_arrays(pa.array(code[index]), words.take(pa.array(used)))
 
 
 def _moments(seconds: npt.NDArray[np.float64]) -> pa.Array:
