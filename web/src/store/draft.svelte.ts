@@ -17,9 +17,10 @@ class DraftStore {
   checked = $state(false);
   private timer = 0;
 
-  /** A first scenario with the city's first hazard, filled with what its schema says. */
+  /** A first scenario: a flood, else the first hazard there is, filled with what its schema says. */
   begin(): void {
-    const hazard = city.simulators.find((s) => s.room === 'hazard');
+    const hazards = city.simulators.filter((s) => s.room === 'hazard');
+    const hazard = hazards.find((s) => s.name === 'flood') ?? hazards[0];
     if (hazard && (this.document['hazards'] as unknown[]).length === 0) this.addHazard(hazard.name);
     else this.set(this.document);
   }
