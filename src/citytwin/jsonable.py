@@ -6,6 +6,11 @@ import datetime as dt
 import math
 from typing import Any
 
+import msgspec
+
+NOT_JSON = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What reading a stranger's bytes as JSON raises: not JSON, not of the type, not UTF-8, or nested too deep to follow."""
+
 
 def plain(value: Any) -> Any:
     """`value` made of dict, list, text, numbers, booleans and None; NaN and infinity become None, NumPy becomes Python."""

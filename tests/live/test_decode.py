@@ -18,6 +18,7 @@ from citytwin.io.feeds.mqtt import packet
 from citytwin.io.feeds.scan import moment, number_at
 from citytwin.io.feeds.wire import Messages, PullConnection
 from citytwin.state import Quality
+from citytwin.state.notices import read_notice
 
 KINDS = list(shipped().kinds.values())
 NAMES = [k.name for k in KINDS]
@@ -237,3 +238,13 @@ def test_a_copy_that_the_door_handed_to_the_broker_is_not_read_as_a_reading():
     connection = PullConnection("s", "c")
     connection.data_received(hmsg(1, b"1") + hmsg(2, b"1", header=b"NATS/1.0\r\nNmqtt-Pub:0\r\n\r\n"))
     assert (connection._messages.sequence, connection._messages.last) == ([1], 2)
+
+
+@pytest.mark.parametrize("deep", [b'{"value": 1, "more": ' + b"[" * 100_000, b"[" * 100_000, b'{"value": ' * 100_000])
+def test_nesting_that_no_reader_follows_is_counted_and_the_good_beside_it_kept(decoder, deep):
+    """`msgspec` raises RecursionError there, which is no kind of its own errors."""
+    found = decoder.decode(sent(b"1", deep, b"2"))
+    assert [Quality(q) for q in found.quality] == [Quality.GOOD, Quality.UNREADABLE, Quality.GOOD]
+    lines = decoder.decode(sent(b'{"device": "gauge-1", "value": 1}\n' + deep, subject=b"readings.lines"))
+    assert [Quality(q) for q in lines.quality] == [Quality.GOOD, Quality.UNREADABLE]
+    assert read_notice(b'{"type": "judgement", "more": ' + deep) is None

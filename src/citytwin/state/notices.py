@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from citytwin.errors import InputError, nearest
+from citytwin.jsonable import NOT_JSON
 from citytwin.state.readings import DOUBTED, IS_BELIEVED, Quality
 
 VERDICTS = ("confirm", "overrule", "withdraw")
@@ -59,7 +60,7 @@ def read_notice(said: bytes) -> Notice | None:
     try:
         found: Notice = _reader.decode(said)
         return found
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except NOT_JSON:
         return None
 
 

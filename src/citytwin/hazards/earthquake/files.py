@@ -49,7 +49,7 @@ def parsed_json(path: Path) -> Any:
     """The values of a JSON file. Raises InputError where it is not JSON."""
     try:
         return json.loads(content(path))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"is not JSON: {error}", str(path)) from None
 
 

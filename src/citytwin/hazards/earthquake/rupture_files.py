@@ -73,7 +73,10 @@ def _csv(text: str, path: Path) -> Rupture:
     if row is None:
         raise InputError("has no rupture", str(path))
     magnitude, rake, lon, lat, depth = (number(row.get(k), k, path) for k in ("mag", "rake", "lon", "lat", "dep"))
-    mesh = np.array(json.loads(row.get("mesh") or "[]"), dtype=float)
+    try:
+        mesh = np.array(json.loads(row.get("mesh") or "[]"), dtype=float)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"the mesh of the rupture cannot be read: {error}", str(path)) from None
     if mesh.ndim != 3 or len(mesh) != 3:
         raise InputError("the mesh of the rupture is not longitudes, latitudes and depths of rows", str(path))
     points = np.moveaxis(mesh, 0, 2)

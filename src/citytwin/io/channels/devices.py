@@ -23,6 +23,7 @@ from nats.aio.msg import Msg
 
 from citytwin.errors import OutsideError
 from citytwin.incidents.command import Command
+from citytwin.jsonable import NOT_JSON
 
 COMMAND, ANSWER = "command", "answer"
 MOST_ANSWER = 4096  # bytes
@@ -105,7 +106,7 @@ class DeviceLine:
             if len(message.data) > MOST_ANSWER:
                 raise msgspec.DecodeError("too long")
             said = msgspec.json.decode(message.data, type=Said)
-        except msgspec.DecodeError:
+        except NOT_JSON:
             self.unreadable += 1
             return
         self.answered(Answer(_topic(message.subject), said))

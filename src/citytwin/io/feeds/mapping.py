@@ -18,6 +18,7 @@ import msgspec
 
 from citytwin.errors import InputError, nearest
 from citytwin.io.feeds.topics import Pattern
+from citytwin.jsonable import NOT_JSON
 
 FILE = "mappings.toml"
 FIELDS = ("topic", "device", "value", "time", "time_unit", "unit", "scale", "offset", "each", "kind", "values", "base")
@@ -182,7 +183,7 @@ class Mappings:
                 continue
             try:
                 document = self._decode(payload)
-            except (msgspec.MsgspecError, UnicodeDecodeError):
+            except NOT_JSON:
                 return []
             try:
                 return list(mapping.readings(levels, document))

@@ -20,6 +20,7 @@ from citytwin.city import City
 from citytwin.errors import MissingError
 from citytwin.incidents.command import CommandKinds
 from citytwin.io.feeds.signals import Signals
+from citytwin.jsonable import NOT_JSON
 
 DELAY, SPREAD = 0.6, 0.7  # seconds until a device answers: median and sigma of a lognormal; a rule of ours
 REFUSE_SHARE, DEAF_SHARE = 0.02, 0.02  # of commands: refused, and not answered at all; a rule of ours
@@ -84,7 +85,7 @@ class Obeying:
         try:
             told = msgspec.json.decode(payload, type=Told)
             row = int(self.city.row("device", parts[2]))
-        except (msgspec.DecodeError, MissingError, IndexError):
+        except (*NOT_JSON, MissingError, IndexError):
             return
         task = asyncio.get_running_loop().create_task(self._obey(client, parts[1], parts[2], row, told))
         self._doing.add(task)

@@ -19,6 +19,7 @@ from citytwin.errors import InputError
 from citytwin.io.feeds.mapping import Mappings, Spoken
 from citytwin.io.feeds.scan import EARLIEST, LATEST, find, words_of
 from citytwin.io.feeds.subjects import BATCHES
+from citytwin.jsonable import NOT_JSON
 from citytwin.state import Quality
 
 MOST_RAW = 1000  # bytes kept of a payload that was not understood
@@ -83,7 +84,7 @@ class Listener:
             return [self._bad(Quality.UNKNOWN_DEVICE, name, payload)]
         try:
             found = self._one.decode(payload)
-        except (msgspec.MsgspecError, UnicodeDecodeError):
+        except NOT_JSON:
             return [self._bad(Quality.UNREADABLE, name, payload, row)]
         if isinstance(found, Payload):
             return [self._reading(row, found.value, found.time, found.unit)]
@@ -95,7 +96,7 @@ class Listener:
         """The reading of one JSON line."""
         try:
             found = self._line.decode(line)
-        except (msgspec.MsgspecError, UnicodeDecodeError):
+        except NOT_JSON:
             return self._bad(Quality.UNREADABLE, "", line)
         row = find(self.names, found.device.encode("utf-8", "replace"))
         if row < 0:

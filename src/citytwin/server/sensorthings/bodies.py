@@ -9,6 +9,7 @@ import msgspec
 import shapely
 
 from citytwin.errors import InputError, nearest
+from citytwin.jsonable import NOT_JSON
 from citytwin.server.encoding import dumps
 from citytwin.server.sensorthings.compiling import moment, span
 from citytwin.server.sensorthings.model import Entities, Property, Relation
@@ -21,7 +22,7 @@ def decode(body: bytes) -> Any:
     """JSON. Raises InputError."""
     try:
         return msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except NOT_JSON as error:
         raise InputError(f"the body is not JSON: {str(error).splitlines()[0]}", "body") from error
 
 
