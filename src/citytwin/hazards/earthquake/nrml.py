@@ -1,6 +1,8 @@
 """Fragility, vulnerability and consequence functions in NRML (the files of OpenQuake), and mappings of taxonomies.
 
-Form: GEM, OpenQuake engine manual, "Risk input models"; NRML 0.4 and 0.5. A wrong file is refused in one line.
+Form: GEM, OpenQuake engine manual, "Risk input models"; NRML 0.5, and 0.4, whose elements are renamed to those of 0.5.
+Consequences and mappings are CSV files too. Any intensity measure is read; which of them the shaking gives is said at its use.
+A wrong file is refused in one line.
 A continuous fragility function gives mean and standard deviation of the lognormal: dispersion = sqrt(ln(1 +
 (sd/mean)^2)), median = mean / sqrt(1 + (sd/mean)^2).
 """
@@ -9,6 +11,7 @@ from __future__ import annotations
 
 import csv
 import math
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -22,9 +25,12 @@ from lxml import etree
 from citytwin.errors import InputError, MissingError, nearest
 from citytwin.hazards.earthquake.fragility import Curve, Fragility, Lognormal, Tabulated
 from citytwin.hazards.earthquake.models import measure_name
+from citytwin.hazards.earthquake.nrml_older import renewed
 
 F64 = npt.NDArray[np.float64]
 MOST_BYTES = 500_000_000
+OTHERS = re.compile(r"(MMI|JMA|PGD|CAV|IA|RSD|AvgSA|Sa_avg|FIV3|EAS|FAS|DRVT|SDi|LSD|LSE|Liq|Disp|Land|ASH|LAVA|LAHAR|PYRO)")
+"""How measures begin that OpenQuake knows and the shaking here does not give: secondary perils, ash, averages of spectra."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +117,13 @@ def read_root(path: Path, wanted: str) -> Any:
     if not found:
         inside = ", ".join(sorted({_local(e) for e in root if isinstance(e.tag, str)}))
         raise InputError(f"holds no <{wanted}>", where, f"it holds: {inside or 'nothing'}")
-    return found[0]
+    return renewed(found[0])
+
+
+def _measure(levels: Any, where: str) -> str:
+    """The measure of a function: in our spelling where we give it, as it stands where others do. Raises InputError else."""
+    said = _attribute(levels, "imt", where).strip()
+    return said if OTHERS.match(said) else measure_name(said)
 
 
 def read_fragility(path: Path) -> Fragility:
@@ -151,7 +163,7 @@ def _continuous(function: Any, states: tuple[str, ...], where: str) -> Lognormal
         dispersions.append(math.sqrt(math.log(square)))
     least = max(_number(levels, "noDamageLimit", where, 0.0), _number(levels, "minIML", where, 0.0))
     most = _number(levels, "maxIML", where, math.inf)
-    return Lognormal(measure_name(_attribute(levels, "imt", where)), tuple(medians), tuple(dispersions), least, most)
+    return Lognormal(_measure(levels, where), tuple(medians), tuple(dispersions), least, most)
 
 
 def _discrete(function: Any, states: tuple[str, ...], where: str) -> Tabulated:
@@ -163,7 +175,7 @@ def _discrete(function: Any, states: tuple[str, ...], where: str) -> Tabulated:
     if any(not 0 <= p <= 1 for row in rows for p in row):
         raise InputError(f'"{name}": a probability is outside 0 ... 1', where)
     least = _number(levels, "noDamageLimit", where, 0.0)
-    return Tabulated(measure_name(_attribute(levels, "imt", where)), at, tuple(rows), least)
+    return Tabulated(_measure(levels, where), at, tuple(rows), least)
 
 
 def read_vulnerability(path: Path) -> Vulnerabilities:
@@ -177,7 +189,7 @@ def read_vulnerability(path: Path) -> Vulnerabilities:
         ratios, spreads = _ratios(function, at, where)
         if len(ratios) != len(at) or any(b <= a for a, b in pairwise(at)):
             raise InputError(f'"{name}": levels must rise, with one loss ratio each', where)
-        functions[name] = Vulnerability(measure_name(_attribute(levels, "imt", where)), at, ratios, spreads)
+        functions[name] = Vulnerability(_measure(levels, where), at, ratios, spreads)
     if not functions:
         raise InputError("holds no vulnerability function", where)
     return Vulnerabilities(str(model.get("lossCategory", "structural")), functions, path.name)
@@ -194,8 +206,10 @@ def _ratios(function: Any, at: tuple[float, ...], where: str) -> tuple[tuple[flo
 
 
 def read_consequences(path: Path) -> tuple[tuple[str, ...], dict[str, tuple[float, ...]]]:
-    """Names of the states, and by taxonomy the mean share of the value lost in each, of an NRML consequence model."""
+    """Names of the states, and by taxonomy the mean share of the value lost in each, of a consequence model: NRML or CSV."""
     where = str(path)
+    if not _is_xml(path):
+        return _consequence_rows(path)
     model = read_root(path, "consequenceModel")
     states = tuple((_child(model, "limitStates", where).text or "").split())
     shares = {}
@@ -206,10 +220,46 @@ def read_consequences(path: Path) -> tuple[tuple[str, ...], dict[str, tuple[floa
     return states, shares
 
 
+def _is_xml(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(200).lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<")
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror or error}", str(path)) from error
+
+
+def _consequence_rows(path: Path) -> tuple[tuple[str, ...], dict[str, tuple[float, ...]]]:
+    """A CSV of taxonomy (or risk_id), consequence, peril or loss_type, and a column a state: its rows of structural losses."""
+    keys = ("taxonomy", "risk_id", "consequence", "peril", "loss_type")
+    states: tuple[str, ...] = ()
+    shares: dict[str, tuple[float, ...]] = {}
+    for number, row in _csv(path):
+        states = tuple(name for name in row if name and name not in keys)
+        name = row.get("taxonomy") or row.get("risk_id")
+        if not name or "consequence" not in row or not states:
+            raise InputError("a row needs taxonomy, consequence and states", f"{path} line {number}",
+                             "columns: taxonomy,consequence,loss_type,slight,moderate,...")  # fmt: skip
+        if row["consequence"] != "losses" or not _of_shaking(row) or row.get("loss_type", "structural") != "structural":
+            continue
+        try:
+            shares[name] = tuple(float(row[state]) for state in states)
+        except (TypeError, ValueError) as error:
+            raise InputError(str(error), f"{path} line {number}") from None
+    if not shares:
+        raise InputError("has no row of structural losses", str(path), "consequence losses, loss_type structural")
+    return states, shares
+
+
+def _of_shaking(row: dict[str, str]) -> bool:
+    return row.get("peril") in (None, "", "*", "groundshaking", "earthquake", "structural")
+
+
 def read_mapping(path: Path) -> dict[str, tuple[tuple[str, float], ...]]:
     """A taxonomy mapping: CSV with taxonomy, conversion (or risk_id), weight. Weights of a taxonomy sum to one."""
     found: dict[str, list[tuple[str, float]]] = {}
     for number, row in _csv(path):
+        if not _of_shaking(row):
+            continue
         risk = row.get("conversion") or row.get("risk_id")
         try:
             weight = float(row.get("weight") or 1.0)

@@ -28,22 +28,28 @@ from citytwin.errors import InputError, nearest
 from citytwin.io.importers.zones import make_zones, zone_keys
 
 HEADINGS: dict[str, tuple[str, ...]] = {
-    "key": ("asset_id", "id", "asset_ref", "assetid"),
+    "key": ("asset_id", "id", "asset_ref", "assetid", "original_id"),
     "lon": ("lon", "longitude", "x"), "lat": ("lat", "latitude", "y"),
     "taxonomy": ("taxonomy", "buildingclass", "building_class", "vulnerability_class"),
     "number": ("number", "buildings", "num_buildings", "count"),
-    "area": ("area", "total_area_sqm", "area_per_dwelling_sqm"),
+    "area": ("area", "total_area_sqm", "total_floor_area_sqm"),
+    "dwellings": ("dwellings",), "area_each": ("area_per_dwelling_sqm",),
     "night": ("night", "occupants_per_asset_night", "occ_night", "occupants_night"),
     "day": ("day", "occupants_per_asset_day", "occ_day", "occupants_day"),
     "transit": ("transit", "occupants_per_asset_transit", "occ_transit", "occupants_transit"),
-    "average": ("occupants", "occupants_per_asset", "occupants_per_asset_average"),
-    "structural": ("structural", "value-structural", "cost_structural_usd", "cost_structural_eur", "structural_cost"),
-    "nonstructural": ("nonstructural", "value-nonstructural", "cost_nonstructural_usd", "cost_nonstructural_eur"),
-    "contents": ("contents", "value-contents", "cost_contents_usd", "cost_contents_eur"),
-    "total": ("total_repl_cost_usd", "total_repl_cost_eur", "value"),
-    "use": ("occupancy", "use"), "vs30": ("vs30",), "levels": ("levels", "storeys", "stories"), "year": ("year", "age"),
+    "average": ("occupants", "occupants_per_asset", "occupants_per_asset_average", "occupants_avg", "avg_occupants",
+                "total_occupants", "residents", "population"),
+    "structural": ("structural", "cost_structural_usd", "cost_structural_eur", "structural_cost"),
+    "nonstructural": ("nonstructural", "cost_nonstructural_usd", "cost_nonstructural_eur"),
+    "contents": ("contents", "cost_contents_usd", "cost_contents_eur"),
+    "total": ("total_repl_cost_usd", "total_repl_cost_eur", "total_repl_value", "value"),
+    "use": ("occupancy", "use"), "vs30": ("vs30",), "levels": ("levels", "storeys", "stories", "num_floors"),
+    "year": ("year", "age"),
 }  # fmt: skip
-"""What a column is called in files, in small letters."""
+"""What a column is called in files, in small letters; `value-` before any of them counts as not there."""
+
+THEIRS = {"id": "key", "occupants_avg": "average", "residents": "average"}
+"""What OpenQuake calls a column in the mapping that an XML file holds, where we say otherwise."""
 
 USES = {"RES": "apartments", "COM": "commercial", "IND": "industrial", "EDU": "education", "GOV": "public", "AGR": "farm",
         "REL": "public", "ASS": "public", "MIX": "apartments", "HOS": "health"}  # fmt: skip
@@ -99,9 +105,12 @@ def _text(path: Path) -> str:
 
 
 def _read_csv(path: Path, found: Exposure) -> None:
-    lines = (line for line in io.StringIO(_text(path)) if not line.startswith("#"))
-    for number, row in enumerate(csv.DictReader(lines), start=2):
-        found.rows.append({str(k).strip(): (v or "").strip() for k, v in row.items() if k is not None} | {"": str(number)})
+    lines = [line for line in io.StringIO(_text(path)) if not line.startswith("#")]
+    separator = max(",;\t|", key=lines[0].count) if lines else ","
+    for number, row in enumerate(csv.DictReader(lines, delimiter=separator), start=2):
+        said = {str(k).strip(): (v or "").strip() for k, v in row.items() if k is not None}
+        if any(said.values()):
+            found.rows.append(said | {"": str(number)})
 
 
 def _local(element: Any) -> str:
@@ -123,9 +132,9 @@ def _read_xml(path: Path, found: Exposure) -> None:
         raise InputError("holds no exposure model", str(path))
     found.per |= {e.get("name", ""): e.get("type", "aggregated") for e in root.iter() if _local(e) == "costType"}
     area = next((e for e in root.iter() if _local(e) == "area" and e.get("type")), None)
-    found.area_per = area.get("type", "aggregated") if area is not None else "aggregated"
-    fields = [e for e in root.iter() if _local(e) == "field" and e.get("oq")]
-    found.headings |= {e.get("oq", ""): e.get("input", "") for e in fields if e.get("oq") not in found.headings}
+    found.area_per = area.get("type", "aggregated") if area is not None else found.per.get("area", "aggregated")
+    fields = {e.get("oq", ""): e.get("input", "") for e in root.iter() if _local(e) == "field" and e.get("oq")}
+    found.headings = {THEIRS.get(theirs, theirs): ours for theirs, ours in fields.items()} | found.headings
     inside = [e for e in assets if _local(e) == "asset"]
     found.rows += [_asset(e) for e in inside]
     for name in (assets.text or "").split() if not inside else []:
@@ -161,7 +170,8 @@ def _heading(found: Exposure, name: str, known: Mapping[str, str]) -> str | None
 def _table(found: Exposure, path: Path) -> pd.DataFrame:
     frame = pd.DataFrame(found.rows)
     lines = frame.pop("")
-    known = {str(c).lower(): str(c) for c in frame.columns}
+    known = {str(c).lower().removeprefix("value-"): str(c) for c in frame.columns}
+    known |= {str(c).lower(): str(c) for c in frame.columns}
 
     def column(name: str) -> pd.Series[Any] | None:
         heading = _heading(found, name, known)
@@ -201,7 +211,7 @@ def _table(found: Exposure, path: Path) -> pd.DataFrame:
 
 def _more(found: Exposure, out: pd.DataFrame, numbers: Any, column: Any, count: pd.Series[Any]) -> None:
     """Area, people and values of whole rows, use and what else buildings may have."""
-    area = numbers("area")
+    area = numbers("area").fillna(numbers("area_each") * numbers("dwellings"))
     out["floor_area"] = area * count if found.area_per == "per_asset" else area
     each = pd.Series(np.nan, index=out.index)
     for name in VALUES:
@@ -219,10 +229,11 @@ def _more(found: Exposure, out: pd.DataFrame, numbers: Any, column: Any, count: 
     out["value"] = each if each.notna().any() or whole is None else whole
     people = {name: numbers(name) for name in ("night", "day", "transit", "average")}
     night = people["night"].fillna(people["average"])
-    out["people"] = night
+    out["people"] = night.fillna(people["transit"]).fillna(people["day"])
     out["people_night"], out["people_day"], out["people_transit"] = night, people["day"], people["transit"]
-    for name in ("vs30", "levels", "year"):
-        value = numbers(name)
+    for name in ("vs30", "levels", "year"):  # told by the way: what is no number there is not known
+        said = column(name)
+        value = pd.to_numeric(said, errors="coerce").astype(float) if said is not None else pd.Series(np.nan)
         if value.notna().any():
             out[name] = value
     use = column("use")
