@@ -73,6 +73,43 @@ def test_ruptures_of_openquakes_csv_are_read(tmp_path, mesh, planes):
     assert found.top_depth == 2.0
 
 
+def test_the_surfaces_of_a_csv_may_be_several_and_of_different_shapes(tmp_path):
+    plane = [[[13.0, 13.0, 13.0, 13.0]], [[41.9, 42.1, 41.9, 42.1]], [[2, 2, 12, 12]]]
+    rows = [[[13.0, 13.1], [13.0, 13.1], [13.0, 13.1]], [[42.1, 42.2]] * 3, [[2, 2], [7, 7], [12, 12]]]
+    said = json.dumps([plane, rows]).replace('"', "")
+    text = f'{HEAD}1,6.5,90,13.0,42.0,8,1,Active,MultiSurface,"{said}",""\n'
+    found = read_rupture(written(tmp_path, "r.csv", text))
+    assert len(found.quads) == 3
+    assert found.width == pytest.approx(10, abs=0.01)
+
+
+PROFILE = "<profile><gml:LineString><gml:posList>{0} 41.9 0 {0} 42.0 6 {0} 42.1 15</gml:posList></gml:LineString></profile>"
+
+
+def test_a_kite_surface_is_drawn_between_its_profiles_and_its_middle_is_the_hypocentre_unless_said(tmp_path):
+    surface = f"<kiteSurface>{PROFILE.format(13.0)}{PROFILE.format(13.2)}</kiteSurface>"
+    facts = "<magnitude>6.5</magnitude><rake>90</rake>"
+    text = NRML.format(f"<multiPlanesRupture>{facts}{surface}</multiPlanesRupture>")
+    found = read_rupture(written(tmp_path, "r.xml", text))
+    assert found.hypocentre == pytest.approx((13.1, 42.0, 7.2), abs=0.3)
+    assert (found.top_depth, found.quads[:, :, 2].max()) == (0, 15)
+    assert found.width == pytest.approx(np.hypot(11.1, 6) + np.hypot(11.1, 9), abs=0.3)
+    assert found.strike == pytest.approx(90, abs=0.2)
+
+
+def test_the_width_of_a_fault_of_several_rows_is_that_of_all_rows(tmp_path):
+    edges = "".join(EDGE.format(tag, depth) for tag, depth in
+                    (("faultTopEdge", 1), ("intermediateEdge", 6), ("faultBottomEdge", 13)))  # fmt: skip
+    text = f"<complexFaultRupture>{FACTS}<complexFaultGeometry>{edges}</complexFaultGeometry></complexFaultRupture>"
+    assert read_rupture(written(tmp_path, "r.xml", NRML.format(text))).width == pytest.approx(12, abs=0.01)
+
+
+def test_a_rupture_whose_sections_stand_elsewhere_is_told_so(tmp_path):
+    text = '<multiPlanesRupture><magnitude>7</magnitude><sectionIndexes indexes="1"/><rake>180</rake></multiPlanesRupture>'
+    with pytest.raises(InputError, match="sections stand in another file"):
+        read_rupture(written(tmp_path, "r.xml", NRML.format(text)))
+
+
 def test_a_simple_fault_dips_to_the_right_of_its_strike(tmp_path):
     text = NRML.format(f"<simpleFaultRupture>{FACTS}{SIMPLE}</simpleFaultRupture>")
     quads = read_rupture(written(tmp_path, "r.xml", text)).quads

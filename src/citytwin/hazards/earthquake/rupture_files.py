@@ -20,6 +20,8 @@ from citytwin.hazards.earthquake.source import Rupture, angles_of, derived, from
 Array = npt.NDArray[np.float64]
 EDGE_POINTS = 21
 """Points to which the edges of a complex fault are drawn."""
+PROFILE_POINTS = 6
+"""Points to which a profile of a kite surface is drawn."""
 
 
 def read_rupture(path: Path) -> Rupture:
@@ -67,25 +69,31 @@ def _with(quads: Array, magnitude: float, hypocentre: tuple[float, float, float]
 
 
 def _csv(text: str, path: Path) -> Rupture:
-    """The first rupture of OpenQuake's CSV: `mesh` holds longitudes, latitudes and depths, rows downward."""
+    """The first rupture of OpenQuake's CSV: `mesh` holds the longitudes, latitudes and depths of one surface or of several."""
     lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
     row = next(csv.DictReader(lines), None)
     if row is None:
         raise InputError("has no rupture", str(path))
     magnitude, rake, lon, lat, depth = (number(row.get(k), k, path) for k in ("mag", "rake", "lon", "lat", "dep"))
     try:
-        mesh = np.array(json.loads(row.get("mesh") or "[]"), dtype=float)
-    except (ValueError, RecursionError) as error:
+        found = json.loads(row.get("mesh") or "[]")
+        several = [found] if np.ndim(found[0][0][0]) == 0 else found
+        quads = [_of_mesh(np.array(mesh, dtype=float)) for mesh in several]
+    except (ValueError, RecursionError, LookupError, TypeError) as error:
         raise InputError(f"the mesh of the rupture cannot be read: {error}", str(path)) from None
+    return _with(np.concatenate(quads), magnitude, (lon, lat, depth), rake)
+
+
+def _of_mesh(mesh: Array) -> Array:
+    """The quadrilaterals of one surface: longitudes, latitudes and depths of rows downward, or four corners of a plane."""
     if mesh.ndim != 3 or len(mesh) != 3:
-        raise InputError("the mesh of the rupture is not longitudes, latitudes and depths of rows", str(path))
+        raise ValueError("it is not longitudes, latitudes and depths of rows")
     points = np.moveaxis(mesh, 0, 2)
     if points.shape[:2] == (1, 4):  # a plane: upper left, upper right, lower left, lower right
         points = points[0][[[0, 1], [2, 3]]]
-    quads = [np.empty((0, 4, 3)), *(_between(a, b) for a, b in itertools.pairwise(points))]
     if len(points) == 1 or points.shape[1] == 1:
-        quads.append(np.repeat(points.reshape(-1, 1, 3), 4, axis=1))
-    return _with(np.concatenate([q.reshape(-1, 4, 3) for q in quads]), magnitude, (lon, lat, depth), rake)
+        return np.repeat(points.reshape(-1, 1, 3), 4, axis=1)
+    return np.concatenate([_between(a, b) for a, b in itertools.pairwise(points)])
 
 
 def _event(event: etree._Element, path: Path) -> Rupture:
@@ -132,19 +140,29 @@ def _polygons(found: dict[str, Any]) -> Array:
 
 
 def _nrml(root: etree._Element, path: Path) -> Rupture:
-    kinds = ("simpleFaultRupture", "complexFaultRupture", "singlePlaneRupture", "multiPlanesRupture", "griddedRupture")
+    kinds = ("simpleFaultRupture", "complexFaultRupture", "singlePlaneRupture", "multiPlanesRupture", "griddedRupture",
+             "kiteRupture")  # fmt: skip
     rupture = root if root.tag in kinds else next((e for e in root.iter() if e.tag in kinds), None)
     if rupture is None:
         raise InputError("has no rupture", str(path), "allowed: " + ", ".join(kinds))
     magnitude = number(rupture.findtext("magnitude"), "magnitude", path)
     rake = number(rupture.findtext("rake"), "rake", path)
-    place = rupture.find("hypocenter")
-    if place is None:
-        raise InputError("the rupture has no hypocenter", str(path))
-    lon, lat, depth = (number(place.get(k), f"{k} of the hypocenter", path) for k in ("lon", "lat", "depth"))
-    quads = np.concatenate([_simple(rupture, path), _complex(rupture, path), _planes(rupture, path), _points(rupture, path)])
+    parts = [
+        _simple(rupture, path),
+        _complex(rupture, path),
+        _planes(rupture, path),
+        _points(rupture, path),
+        _kites(rupture, path),
+    ]
+    quads = np.concatenate(parts)
     if not len(quads):
-        raise InputError(f"the {rupture.tag} has no surface", str(path))
+        named = rupture.find("sectionIndexes") is not None
+        hint = "its sections stand in another file: write their surfaces into the rupture" if named else ""
+        raise InputError(f"the {rupture.tag} has no surface", str(path), hint)
+    place = rupture.find("hypocenter")
+    if place is None:  # ruptures of fault models have none: the middle of the surface stands for it
+        return _with(quads, magnitude, tuple(float(v) for v in quads.reshape(-1, 3).mean(axis=0)), rake)
+    lon, lat, depth = (number(place.get(k), f"{k} of the hypocenter", path) for k in ("lon", "lat", "depth"))
     return _with(quads, magnitude, (lon, lat, depth), rake)
 
 
@@ -187,12 +205,27 @@ def _complex(rupture: etree._Element, path: Path) -> Array:
     for geometry in rupture.iter("complexFaultGeometry"):
         edges = []
         for tag in ("faultTopEdge", "intermediateEdge", "faultBottomEdge"):
-            for edge in geometry.findall(tag):
-                points = _numbers(edge, 3, path)
-                long = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(points[:, :2], axis=0).T))])
-                even = np.linspace(0, long[-1], EDGE_POINTS)
-                edges.append(np.column_stack([np.interp(even, long, column) for column in points.T]))
+            edges += [_evenly(_numbers(edge, 3, path), EDGE_POINTS) for edge in geometry.findall(tag)]
         found += [_between(a, b) for a, b in itertools.pairwise(edges)]
+    return np.concatenate(found)
+
+
+def _evenly(points: Array, count: int) -> Array:
+    """A line of `points` (lon, lat, depth in km) drawn to `count` points evenly along it."""
+    east = np.diff(points[:, 0]) * np.cos(np.radians(points[:-1, 1]))
+    steps = np.sqrt((east * 111.2) ** 2 + (np.diff(points[:, 1]) * 111.2) ** 2 + np.diff(points[:, 2]) ** 2)
+    long = np.concatenate([[0.0], np.cumsum(steps)])
+    even = np.linspace(0, long[-1], count)
+    return np.column_stack([np.interp(even, long, column) for column in points.T])
+
+
+def _kites(rupture: etree._Element, path: Path) -> Array:
+    """Kite surfaces: profiles along strike, each from top to bottom."""
+    found = [np.empty((0, 4, 3))]
+    for surface in rupture.iter("kiteSurface"):
+        profiles = [_evenly(_numbers(p, 3, path), PROFILE_POINTS) for p in surface.findall("profile")]
+        for left, right in itertools.pairwise(profiles):
+            found += [_between(*(np.array([left[k], right[k]]) for k in (row, row + 1))) for row in range(PROFILE_POINTS - 1)]
     return np.concatenate(found)
 
 

@@ -74,10 +74,15 @@ class Rupture:
 
     @property
     def width(self) -> float:
-        """Width down the dip, km: the mean over quadrilaterals."""
+        """Width down the dip, km: the area over the length of the upper edge, however many rows of quadrilaterals there are."""
         metres = self.local(around(self.hypocentre[0], self.hypocentre[1]))[0]
         upper, lower = metres[:, :2].mean(axis=1), metres[:, 2:].mean(axis=1)
-        return float(np.linalg.norm(upper - lower, axis=1).mean() / 1000)
+        down = np.linalg.norm(upper - lower, axis=1)
+        along = np.linalg.norm(metres[:, 1] - metres[:, 0], axis=1)
+        below = {tuple(edge) for edge in np.round(self.quads[:, [3, 2]], 6).reshape(-1, 6)}
+        first = np.array([tuple(edge) not in below for edge in np.round(self.quads[:, :2], 6).reshape(-1, 6)])
+        top = float(along[first].sum())
+        return float((down * along).sum() / top / 1000) if top > 0 else float(down.mean() / 1000)
 
     def local(self, to_metres: ToMetres) -> tuple[Array, Array]:
         """Corners float64[q, 4, 3] and hypocentre float64[3] in metres: x, y, depth."""
