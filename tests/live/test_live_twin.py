@@ -242,7 +242,7 @@ def test_readings_wait_while_the_disk_is_full_and_none_is_lost(city_folder, monk
     async def story(twin):
         real = module.write_partial
 
-        def full(table, path):
+        def full(table, path, *form):
             raise OSError(28, "No space left on device")
 
         monkeypatch.setattr(module, "write_partial", full)

@@ -89,11 +89,11 @@ def test_files_newer_than_the_commit_record_are_undone_at_the_start(tmp_path):
 def test_a_full_disk_gives_clear_words_and_the_same_commit_works_later(tmp_path, monkeypatch, fails_at):
     store, real, calls = filled(tmp_path, commits=1), module.write_partial, []
 
-    def full(table, path):
+    def full(table, path, *form):
         calls.append(path)
         if len(calls) > fails_at:
             raise OSError(errno.ENOSPC, "No space left on device", str(path))
-        return real(table, path)
+        return real(table, path, *form)
 
     batch = arrivals([0, 0], [NOON + 500, NOON + 90000], [1, 2], sequence=[11, 12])  # two days, two files
     monkeypatch.setattr(module, "write_partial", full)

@@ -10,16 +10,23 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-ROW_GROUP = 1 << 15  # rows that are read together; sorted by device, a question about one device reads few of them
+SORTED: dict[str, Any] = {  # by device and time: a question about one device reads few row groups, found by their statistics
+    "row_group_size": 1 << 15, "write_statistics": ["device", "time"],
+}  # fmt: skip
+ARRIVED: dict[str, Any] = {  # in the order of the log: written much, read seldom; numbers differ little from row to row
+    "row_group_size": 1 << 18, "write_statistics": ["time"],
+    "use_dictionary": ["device", "kind", "quality", "arrived", "sequence", "value"],
+    "column_encoding": {"time": "DELTA_BINARY_PACKED", "part": "DELTA_BINARY_PACKED"},
+}  # fmt: skip
 
 
-def write_partial(table: pa.Table, path: Path) -> tuple[Path, Path]:
-    """Write and sync `table` under another name beside `path`; both names."""
+def write_partial(table: pa.Table, path: Path, form: dict[str, Any] | None = None) -> tuple[Path, Path]:
+    """Write and sync `table` under another name beside `path`; both names. `form`: how Parquet lays it out."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.partial")
     try:
         with partial.open("wb") as out:
-            pq.write_table(table, out, compression="zstd", compression_level=1, write_statistics=True, row_group_size=ROW_GROUP)
+            pq.write_table(table, out, compression="zstd", compression_level=1, **(form or {}))
             out.flush()
             os.fsync(out.fileno())
     except BaseException:

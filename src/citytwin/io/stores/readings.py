@@ -31,7 +31,7 @@ import pyarrow.parquet as pq
 from citytwin.columns import DeviceKind
 from citytwin.errors import OutsideError
 from citytwin.io.stores.checkpoints import Checkpoints
-from citytwin.io.stores.files import sync, words_of, write_note, write_partial
+from citytwin.io.stores.files import ARRIVED, SORTED, sync, words_of, write_note, write_partial
 from citytwin.io.stores.notices import NoticeStore
 from citytwin.state import Arrivals, Quality
 
@@ -128,7 +128,7 @@ class ReadingStore:
         try:
             kept = batch.kept & (batch.row >= 0)
             for day, table in self._days(self._table(batch, np.flatnonzero(kept))):
-                written.append(write_partial(table, self.readings / day / "recent" / name))
+                written.append(write_partial(table, self.readings / day / "recent" / name, ARRIVED))
                 self._touched.add(day)
             for day, table in self._days(self._rejected_table(batch, np.flatnonzero(~kept)), "arrived"):
                 written.append(write_partial(table, self.rejected / day / name))
@@ -254,17 +254,10 @@ class ReadingStore:
         places = [_places(f) for f in files]
         name = f"{min(p[0] for p in places)}-{max(p[1] for p in places)}.parquet"
         table = pa.concat_tables([pq.read_table(f, schema=SCHEMA) for f in files]).unify_dictionaries()
-        kinds = table["kind"].combine_chunks().cast(pa.string())
         written = []
         try:
-            for kind in pc.unique(kinds).to_pylist():
-                chosen = table.filter(pc.equal(kinds, kind))
-                device = chosen["device"].cast(pa.string())
-                order = pc.sort_indices(
-                    pa.table({"device": device, "time": chosen["time"]}),
-                    sort_keys=[("device", "ascending"), ("time", "ascending")],
-                )
-                written.append(write_partial(chosen.take(order), day / kind / name))
+            for kind, part in _by_kind(table):
+                written.append(write_partial(part, day / kind / name, SORTED))
             add = [[str(p.relative_to(day)), str(f.relative_to(day))] for p, f in written]
             final = {f for _, f in written}
             remove = [str(f.relative_to(day)) for f in files if f not in final]
@@ -331,6 +324,26 @@ def _words_of(words: pa.Array, index: npt.NDArray[Any]) -> pa.Array:
     code = np.zeros(len(words), dtype=np.int32)
     code[used] = np.arange(len(used))
     return pa.DictionaryArray.from_arrays(pa.array(code[index]), words.take(pa.array(used)))
+
+
+def _by_kind(table: pa.Table) -> list[tuple[str, pa.Table]]:
+    """Readings in unified dictionaries, one table a kind, sorted by device and time."""
+    if not len(table):
+        return []
+    kinds, kind = _ranked(table["kind"])
+    _, device = _ranked(table["device"])
+    whole = table.take(pa.array(np.lexsort((table["time"].cast(pa.int64()).to_numpy(), device, kind))))
+    ends = np.cumsum(np.bincount(kind, minlength=len(kinds)))
+    return [(word, whole.slice(end - n, n)) for word, end, n in zip(kinds, ends, np.diff(ends, prepend=0), strict=True) if n]
+
+
+def _ranked(column: pa.ChunkedArray) -> tuple[list[str], npt.NDArray[np.int32]]:
+    """The words of a dictionary column in alphabetical order, and for each row the index of its word."""
+    words = column.chunk(0).dictionary.to_pylist()
+    order = sorted(range(len(words)), key=words.__getitem__)
+    rank = np.empty(len(words), np.int32)
+    rank[order] = np.arange(len(words))
+    return [words[i] for i in order], rank[np.concatenate([chunk.indices.to_numpy() for chunk in column.chunks])]
 
 
 def _moments(seconds: npt.NDArray[np.float64]) -> pa.Array:
