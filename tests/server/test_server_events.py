@@ -7,12 +7,10 @@ import json
 import time
 
 import httpx
-import numpy as np
 import pytest
 
 from citytwin.errors import InputError
 from citytwin.hazards.earthquake.events import read_event
-from citytwin.server import events
 
 PLACE = [1.7895, 42.4425]
 OURS = {"id": "q1", "magnitude": 6.1, "place": PLACE, "depth": "8 km", "realisations": 16, "time": "2026-11-20T02:00:00Z"}
@@ -46,24 +44,42 @@ def test_an_event_runs_and_readings_and_reports_sharpen_it(server):
     assert third["result"]["diagnostics"]["earthquake"]["event"]["reports"] == 1
     said = httpx.get(event).json()
     assert len(said["runs"]) == 3
-    assert said["listening"]
+    assert not said["listening"]  # this city has no accelerometers
     assert any(e["id"] == "q1" for e in httpx.get(f"{server.url}/api/events/earthquake").json())
 
 
-def test_accelerometers_of_the_twin_are_readings_that_are_news_once(server):
-    def read():
-        state = server.twin.state
-        values = np.full(server.twin.city.size("device"), np.nan)
-        values[0] = 1.5
-        state[events.COLUMN] = values
-        here = server.app.state.served
-        first = events.heard(here, {})
-        return first, events.heard(here, first)
+def test_the_same_event_said_again_starts_nothing_and_a_corrected_one_keeps_what_was_learnt(server):
+    said = {**OURS, "id": "twice"}
+    first = httpx.post(f"{server.url}/api/events/earthquake", json=said)
+    again = httpx.post(f"{server.url}/api/events/earthquake", json=said)
+    assert (first.status_code, again.status_code) == (202, 200)
+    assert again.json() == first.json()
+    httpx.post(f"{server.url}/api/events/earthquake/twice/readings", json={"readings": [{"place": PLACE, "pga": "2 m/s2"}]})
+    corrected = httpx.post(f"{server.url}/api/events/earthquake", json={**said, "magnitude": 6.3})
+    assert corrected.status_code == 202
+    known = httpx.get(f"{server.url}/api/events/earthquake/twice").json()
+    assert len(known["runs"]) == 3
+    assert len(known["readings"]) == 1
+    assert known["earthquake"]["magnitude"] == 6.3
+    assert done(server, corrected.json()["run"])["result"]["diagnostics"]["earthquake"]["event"]["stations"] == 1
 
-    first, second = server.call(read)
-    reading = next(iter(first.values()))
-    assert reading["pga"] == "1.5 m/s2"
-    assert second == {}
+
+def test_felt_reports_narrow_the_shaking_by_how_many_they_are(server):
+    said = {**OURS, "id": "felt", "drill": True}
+    httpx.post(f"{server.url}/api/events/earthquake", json=said)
+    event = f"{server.url}/api/events/earthquake/felt"
+    felt = httpx.post(f"{event}/readings", json={"readings": [{"place": PLACE, "intensity": 8.5, "responses": 40}]})
+    assert felt.status_code == 202, felt.text
+    told = done(server, felt.json()["run"])["result"]["diagnostics"]["earthquake"]["event"]
+    assert told["stations"] == 1
+    known = httpx.get(event).json()
+    assert known["name"].startswith("Drill: ")
+    assert known["drill"]
+    assert not known["listening"]
+    wrong = httpx.post(f"{event}/readings", json={"readings": [{"place": PLACE, "pga": "1 m/s2", "intensity": 5.0}]})
+    assert wrong.status_code == 400
+    assert "pga or pgv, or else an intensity" in wrong.text
+    assert len(httpx.get(event).json()["runs"]) == 2
 
 
 @pytest.mark.parametrize(

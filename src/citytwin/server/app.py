@@ -94,6 +94,7 @@ def create_app(
         app.state.served = here
         await here.jobs.start()
         await here.optimisations.start()
+        await here.earthquakes.start()
         await here.hub.start()
         await here.basemap.start()
         try:
@@ -102,6 +103,7 @@ def create_app(
             await here.hub.stop()
             sensorthings.close(app)
             await here.basemap.stop()
+            await here.earthquakes.stop()
             await here.optimisations.stop()
             await here.jobs.stop()
 

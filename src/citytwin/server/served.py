@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Depends
 from starlette.requests import HTTPConnection
@@ -14,6 +14,7 @@ from citytwin.server.basemap import Basemap
 from citytwin.server.hub import Hub
 from citytwin.server.jobs import Jobs
 from citytwin.server.places import Places
+from citytwin.server.quakes import Earthquakes
 from citytwin.server.results import Results
 from citytwin.server.searches import Optimisations
 
@@ -32,13 +33,14 @@ class Served:
     results: Results
     basemap: Basemap
     news: AlertNews
-    earthquakes: dict[str, Any] = field(default_factory=dict)  # announced events by id, see events.py
     reporting: asyncio.Lock = field(default_factory=asyncio.Lock)  # reports are made one after another
     optimisations: Optimisations = field(init=False)
+    earthquakes: Earthquakes = field(init=False)
 
     def __post_init__(self) -> None:
         self.optimisations = Optimisations(self.jobs.city)
         self.optimisations.told = self.hub.tell
+        self.earthquakes = Earthquakes(self.twin, self.jobs)
 
 
 async def served(connection: HTTPConnection) -> Served:

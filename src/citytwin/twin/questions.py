@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
 
 from citytwin.city import City
 from citytwin.columns import Columns, DeviceKind
 from citytwin.io.stores.history import Course, History
 from citytwin.io.stores.thinning import telling, thinned
-from citytwin.state import Arrivals, Judgement, Quality, State, read_notice
+from citytwin.state import BELIEVED, IS_BELIEVED, Arrivals, Judgement, Quality, State, read_notice
 from citytwin.state.notices import Judged
 from citytwin.twin.devices import Devices
 from citytwin.twin.writer import Writer
@@ -55,6 +58,41 @@ class Questions:
         kept, committed = self._writer.store.notices.judged(device).judgements, self._writer.store.committed
         new = [read_notice(said) for batch in waiting for place, said in batch.notices if place > committed]
         return (*kept, *(n for n in new if isinstance(n, Judgement) and n.device == device))
+
+    def believed(
+        self, kinds: Sequence[str], begin: float, end: float
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """Believed readings of all devices of `kinds` between two moments (both included): rows of the devices, times, values.
+
+        In no order; those that wait for the history are among them.
+        """
+        none = np.empty(0, dtype=np.int64), np.empty(0), np.empty(0)
+        if not kinds:
+            return none
+        waiting, before = list(self._writer.waiting), self._writer.store.committed
+        parts = [self._of_table(batch) for batch in self._history.export(begin, end, kinds)]
+        chosen = np.isin([k.name for k in self._devices.kinds], list(kinds))
+        for batch in waiting:
+            new = batch.kept & (batch.row >= 0) & (batch.sequence > max(before, self._writer.store.committed))
+            new &= (batch.time >= begin) & (batch.time <= end)
+            new[new] = chosen[self._devices.kind[batch.row[new]]]
+            row, time, quality = batch.row[new].astype(np.int64), batch.time[new], batch.quality[new]
+            for one in np.unique(row):
+                own = row == one
+                judgements = self._judgements(self._devices.keys[int(one)], waiting)
+                quality[own] = Judged(judgements).quality(time[own], quality[own])
+            true = IS_BELIEVED[quality]
+            parts.append((row[true], time[true], batch.value[new][true]))
+        row, time, value = (np.concatenate(each) for each in zip(*(parts or [none]), strict=True))
+        return row, time, value
+
+    def _of_table(
+        self, batch: pa.RecordBatch
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """Rows, times and values of the believed readings of a part of the history; of devices that the city has."""
+        row = self._city.rows("device", batch["device"].to_pylist()).astype(np.int64)
+        true = np.isin(batch["quality"].to_pylist(), [q.word for q in BELIEVED]) & (row >= 0)
+        return row[true], batch["time"].cast(pa.int64()).to_numpy()[true] / 1e6, batch["value"].to_numpy()[true]
 
     def window(self, device: str, begin: float, end: float, points: int) -> dict[str, Any]:
         """Believed readings of one device between two moments (s since 1970), thinned to at most `points` buckets with low and

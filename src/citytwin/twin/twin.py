@@ -247,6 +247,12 @@ class Twin:
         """Readings of one device with their quality, believed or `all_of_them`; of more than `points` those that show most."""
         return self._questions.readings(device, begin, end, points, all_of_them)
 
+    def believed(
+        self, kinds: Sequence[str], begin: float, end: float
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """Believed readings of all devices of `kinds` between two moments, the newest too: rows, times, values. Blocks."""
+        return self._questions.believed(kinds, begin, end)
+
     def export(
         self, begin: float, end: float, kinds: Sequence[str] = (), devices: Sequence[str] = ()
     ) -> Iterator[pa.RecordBatch]:

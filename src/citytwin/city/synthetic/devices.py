@@ -55,7 +55,7 @@ PLACES: dict[str, tuple[str, ...]] = {
     "crack_meter": ("bridge", "tall"), "building_occupancy": ("public_building",), "hospital_beds": ("hospital",),
     "ambulance": ("emergency",), "drone": ("emergency",), "phone_density": ("mast", "zone"), "citizen_report": ("home",),
     "wearable": ("home",), "smoke_detector": ("home",), "fire_alarm": ("public_building",), "radiation": ("zone",),
-    "accelerometer": ("zone",),
+    "accelerometer": ("zone",), "felt_report": ("home",),
     "case_reports": ("zone",), "hospital_admissions": ("zone",), "wastewater_virus": ("zone",),
 }  # fmt: skip
 FIRST = ("river_stage", "rain_gauge", "traffic_intensity", "air_temperature", "sewer_level", "streetlight", "signal_controller",

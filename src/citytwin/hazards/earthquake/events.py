@@ -18,7 +18,7 @@ from citytwin.errors import InputError
 from citytwin.hazards.earthquake.source import mechanism_of
 
 OURS = {"id", "time", "magnitude", "place", "depth", "mechanism", "strike", "dip", "rake", "models", "realisations", "hour",
-        "name"}  # fmt: skip
+        "name", "drill"}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,8 @@ class Event:
     """An announced earthquake.
 
     id: the agency's, empty if it gave none. name: in words. time: origin time, seconds since 1970, NaN if not given. said:
-    entries of the scenario's earthquake. grid: bytes of a ShakeMap grid that came with it.
+    entries of the scenario's earthquake. grid: bytes of a ShakeMap grid that came with it. drill: it did not happen;
+    devices are not asked.
     """
 
     id: str
@@ -35,6 +36,7 @@ class Event:
     said: dict[str, Any]
     grid: bytes = b""
     facts: Mapping[str, Any] = field(default_factory=dict)
+    drill: bool = False
 
 
 def read_event(body: bytes) -> Event:
@@ -92,9 +94,13 @@ def _own(said: Any) -> Event:
         if name not in said:
             raise InputError(f"{name} is missing", "event")
     time = _moment(said["time"]) if said.get("time") else math.nan
-    entries = {k: v for k, v in said.items() if k not in ("id", "time", "name")}
+    drill = said.get("drill", False)
+    if not isinstance(drill, bool):
+        raise InputError(f"drill is {drill!r}", "event", "true or false")
+    entries = {k: v for k, v in said.items() if k not in ("id", "time", "name", "drill")}
     entries["magnitude"] = _number(said["magnitude"], "magnitude")
-    return Event(str(said.get("id", "")), str(said.get("name") or _named(entries)), time, entries)
+    name = str(said.get("name") or ("Drill: " if drill else "") + _named(entries))
+    return Event(str(said.get("id", "")), name, time, entries, drill=drill)
 
 
 def _geojson(said: Mapping[str, Any]) -> Event:

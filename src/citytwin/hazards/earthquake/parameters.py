@@ -48,13 +48,22 @@ class Reading(Parameters):
     pga: Acceleration | None = Field(None, description="Peak ground acceleration, as in 1.8 m/s2")
     pgv: Velocity | None = Field(None, description="Peak ground velocity, as in 0.2 m/s")
     noise: float = Field(0.0, ge=0, le=3, description="Standard deviation of ln of the reading itself; 0 for an instrument")
+    intensity: float | None = Field(None, ge=1, le=10, description="What people felt, modified Mercalli intensity, as in 6.5")
+    responses: int | None = Field(
+        None, ge=1, le=1_000_000, description="Reports that the intensity is the mean of"
+    )
+    spread: float | None = Field(
+        None, gt=0, le=3, description="Standard deviation of the intensity; told from the number of responses if not given"
+    )
     vs30: float | None = Field(None, gt=50, le=3000, description="Vs30 below the instrument, m/s")
     name: str = Field("", description="Name of the station")
 
     @model_validator(mode="after")
     def _something(self) -> Reading:
-        if self.pga is None and self.pgv is None:
-            raise ValueError("a reading has pga or pgv")
+        if (self.pga is None and self.pgv is None) == (self.intensity is None):
+            raise ValueError("a reading has pga or pgv, or else an intensity")
+        if self.intensity is None and (self.responses is not None or self.spread is not None):
+            raise ValueError("responses and spread are those of an intensity; pga and pgv have a noise")
         return self
 
 

@@ -13,6 +13,7 @@ from citytwin.city.roads import number
 from citytwin.errors import InputError
 from citytwin.hazards.earthquake.conditioning import trusted
 from citytwin.hazards.earthquake.distances import from_rupture
+from citytwin.hazards.earthquake.intensity import spread_of_reports
 from citytwin.hazards.earthquake.parameters import EarthquakeParameters, Reading, Shock
 from citytwin.hazards.earthquake.records import Record, read_records, stations_of
 from citytwin.hazards.earthquake.rupture_files import read_rupture
@@ -30,7 +31,10 @@ MOST_TESTED = 300
 
 
 def record_of(reading: Reading) -> Record:
-    """A reading of a scenario as the record of a station: ln of g and of cm/s."""
+    """A reading of a scenario as the record of a station: ln of g and of cm/s, or a felt intensity with its deviation."""
+    if reading.intensity is not None:
+        spread = reading.spread or float(spread_of_reports(reading.responses or 1))
+        return Record(reading.name, *reading.place, {}, (reading.intensity, spread), reading.vs30 or float("nan"))
     values = {}
     if reading.pga is not None:
         values["PGA"] = (float(np.log(reading.pga / G)), reading.noise)

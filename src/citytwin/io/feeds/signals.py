@@ -249,6 +249,7 @@ MODELS: dict[str, Model] = {
     "reservoir_level": _fill, "smoke_detector": lambda w, p: 0.2 + 0.1 * p.own + 0.02 * np.abs(p.noise),
     "crack_meter": lambda w, p: 1.5 + 1.2 * p.own + 0.05 * daily(p.now, 15) + 0.01 * p.noise,
     "accelerometer": lambda w, p: 0.001 + 0.0008 * np.abs(p.noise) * (0.3 + rush(p.now)),
+    "felt_report": lambda w, p: np.ones(len(p.noise)),
     "building_vibration": lambda w, p: 0.002 + 0.001 * p.own + 0.0008 * np.abs(p.noise) * (0.2 + rush(p.now)),
 }  # fmt: skip
 
