@@ -31,7 +31,7 @@ import pyarrow.parquet as pq
 from citytwin.columns import DeviceKind
 from citytwin.errors import OutsideError
 from citytwin.io.stores.checkpoints import Checkpoints
-from citytwin.io.stores.files import ARRIVED, SORTED, sync, words_of, write_note, write_partial
+from citytwin.io.stores.files import sync, words_of, write_note, write_partial
 from citytwin.io.stores.notices import NoticeStore
 from citytwin.state import Arrivals, Quality
 
@@ -128,7 +128,7 @@ class ReadingStore:
         try:
             kept = batch.kept & (batch.row >= 0)
             for day, table in self._days(self._table(batch, np.flatnonzero(kept))):
-                written.append(write_partial(table, self.readings / day / "recent" / name, ARRIVED))
+                written.append(write_partial(table, self.readings / day / "recent" / name))
                 self._touched.add(day)
             for day, table in self._days(self._rejected_table(batch, np.flatnonzero(~kept)), "arrived"):
                 written.append(write_partial(table, self.rejected / day / name))
@@ -257,7 +257,7 @@ class ReadingStore:
         written = []
         try:
             for kind, part in _by_kind(table):
-                written.append(write_partial(part, day / kind / name, SORTED))
+                written.append(write_partial(part, day / kind / name))
             add = [[str(p.relative_to(day)), str(f.relative_to(day))] for p, f in written]
             final = {f for _, f in written}
             remove = [str(f.relative_to(day)) for f in files if f not in final]
