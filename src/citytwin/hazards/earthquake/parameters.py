@@ -49,9 +49,7 @@ class Reading(Parameters):
     pgv: Velocity | None = Field(None, description="Peak ground velocity, as in 0.2 m/s")
     noise: float = Field(0.0, ge=0, le=3, description="Standard deviation of ln of the reading itself; 0 for an instrument")
     intensity: float | None = Field(None, ge=1, le=10, description="What people felt, modified Mercalli intensity, as in 6.5")
-    responses: int | None = Field(
-        None, ge=1, le=1_000_000, description="Reports that the intensity is the mean of"
-    )
+    responses: int | None = Field(None, ge=1, le=1_000_000, description="Reports that the intensity is the mean of")
     spread: float | None = Field(
         None, gt=0, le=3, description="Standard deviation of the intensity; told from the number of responses if not given"
     )
@@ -121,8 +119,8 @@ class EarthquakeParameters(Parameters):
         description="Ground-motion models and their weights",
     )  # fmt: skip
     correlation: str = Field("JB2009", description="Model of the spatial correlation of the shaking")
-    vs30: float | None = Field(
-        None, gt=50, le=3000, description="Vs30 everywhere, m/s, instead of what the city or its slopes say"
+    vs30: Annotated[float, Field(gt=50, le=3000)] | File | None = Field(
+        None, description="Vs30: one number for everywhere, m/s, or a raster of it, instead of what the city or its slopes say"
     )
     stations: File | None = Field(None, description="Stations: ShakeMap stationlist (json, xml) or CSV")
     readings: list[Reading] = Field([], description="What instruments read and people felt, place by place")

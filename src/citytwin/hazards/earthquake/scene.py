@@ -9,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 
 from citytwin.city import City
-from citytwin.city.roads import number
 from citytwin.errors import InputError
 from citytwin.hazards.earthquake.conditioning import trusted
 from citytwin.hazards.earthquake.distances import from_rupture
@@ -19,7 +18,7 @@ from citytwin.hazards.earthquake.records import Record, read_records, stations_o
 from citytwin.hazards.earthquake.rupture_files import read_rupture
 from citytwin.hazards.earthquake.shakemap import ShakeMap, read_shakemap, shaking_of_map
 from citytwin.hazards.earthquake.shaking import Shaking, setting_of, shaking, warnings_of
-from citytwin.hazards.earthquake.site import vs30_at
+from citytwin.hazards.earthquake.site import Speeds
 from citytwin.hazards.earthquake.source import Rupture, derived
 from citytwin.hazards.earthquake.stations import Stations
 
@@ -49,6 +48,7 @@ class Scene:
     def __init__(self, city: City, params: EarthquakeParameters, shock: Shock | None = None) -> None:
         self.city, self.params, self.shock = city, params, shock
         self.notes: dict[str, None] = {}  # limits of models that are left, records that are not trusted; each once
+        self.speeds = Speeds(city, params.vs30)
         self.map: ShakeMap | None = None
         if shock is None and params.shakemap is not None:
             self.map = read_shakemap(params.shakemap, params.uncertainty)
@@ -83,20 +83,12 @@ class Scene:
         return shaking(setting, self.params.models, measures, x, y)
 
     def vs30(self, x: F64, y: F64) -> F64:
-        """Vs30 (m/s) at places: what the scenario says, else what the city's buildings, ground or slopes say."""
-        if self.params.vs30 is not None:
-            return np.full(len(x), self.params.vs30)
-        said = number(self.city.table("building"), "vs30")
-        found = np.full(len(x), np.nan)
-        found[: len(said)] = said[: len(x)]
-        lacking = np.isnan(found)
-        if lacking.any():
-            found[lacking] = vs30_at(self.city, x[lacking], y[lacking])
-        return found
+        """Vs30 (m/s) at places of which the first are the city's buildings."""
+        return self.speeds.at(x, y, buildings=True)
 
     def vs30_of_ground(self, x: F64, y: F64) -> F64:
         """Vs30 (m/s) at places of the map."""
-        return vs30_at(self.city, x, y) if self.params.vs30 is None else np.full(len(x), self.params.vs30)
+        return Speeds(self.city, self.params.vs30).at(x, y)
 
     def stations(self, measures: tuple[str, ...]) -> Stations | None:
         """What instruments read and people felt of the main shock; None where nothing is known, and of aftershocks."""
@@ -111,7 +103,7 @@ class Scene:
         recorded = {m for r in records for m in r.values}
         wanted = measures if set(measures) <= recorded else (*measures, *(m for m in ("PGA",) if m in recorded))
         x, y = self.city.from_lonlat([r.lon for r in records], [r.lat for r in records])
-        vs30 = np.full(len(records), params.vs30) if params.vs30 else vs30_at(self.city, x, y)
+        vs30 = Speeds(self.city, params.vs30).at(x, y)
         found = stations_of(records, self.rupture, params.models, self.city.from_lonlat, wanted, vs30)
         if len(records) > MOST_TESTED:
             return found
@@ -123,8 +115,9 @@ class Scene:
         """The shock in words and numbers."""
         lon, lat, depth = self.rupture.hypocentre
         source = "derived from the magnitude" if self.rupture.derived else "given"
+        said = {} if self.map is not None else {"vs30": self.speeds.words()}
         return {
             "magnitude": self.rupture.magnitude, "longitude": lon, "latitude": lat, "depth_km": depth,
             "source": "ShakeMap" if self.map is not None else f"rupture {source}",
-            "models": {} if self.map is not None else dict(self.params.models), "notes": list(self.notes),
+            "models": {} if self.map is not None else dict(self.params.models), "notes": list(self.notes), **said,
         }  # fmt: skip
