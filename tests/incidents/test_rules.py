@@ -297,6 +297,8 @@ def test_the_engine_finds_what_a_look_at_each_thing_alone_finds(when: Any, secon
     ({"on": RIVER, "when": {"column": "river_level", "above": "3"}}, "no unit"),
     ({"on": RIVER, "when": {"column": "river_level", "above": "3 kg"}}, "give it in m"),
     ({"on": RIVER, "when": {"column": "river_level", "abov": "3 m"}}, "above"),
+    ({"on": RIVER, "when": {"column": "river_level", "above": "2.2 km"}}, "never above 2200 m"),
+    ({"on": RIVER, "when": {"column": "river_level", "below": "-1 km"}}, "never below -1000 m"),
     ({"on": RIVER, "when": {"column": "river_level"}}, "compares nothing"),
     ({"on": RIVER, "when": {"above": "3 m"}}, "name a column"),
     ({"on": RIVER, "when": {"column": "river_level", "above": "3 m", "within": "1 h"}}, "does not go with"),

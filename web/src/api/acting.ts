@@ -62,6 +62,12 @@ export interface RuleInfo {
   problem: Problem | null;
 }
 
+export interface RuleChecked {
+  ok: boolean;
+  problems: Problem[];
+  things: number;
+}
+
 export interface Entry {
   id: number;
   time: string | number;

@@ -15,6 +15,11 @@ export class ApiError extends Error {
   }
 }
 
+/** An error in the words that a person reads: what the server said, with its hint. */
+export function said(error: unknown): string {
+  return error instanceof ApiError && error.hint ? `${error.message} (${error.hint})` : (error as Error).message;
+}
+
 /** The address of an API path, relative to where the page is. */
 export function address(path: string): string {
   return new URL(`api/${path}`, document.baseURI).toString();
@@ -58,9 +63,9 @@ export const api = {
     json<T.History>(
       `things/device/${part(key)}/history?begin=${part(new Date(begin).toISOString())}&end=${part(new Date(end).toISOString())}&points=${points}`,
     ),
-  async snapshot(at?: number, signal?: AbortSignal): Promise<Snapshot> {
+  async snapshot(at?: number): Promise<Snapshot> {
     const when = at === undefined ? '' : `?at=${part(new Date(at).toISOString())}`;
-    const response = await ask(`live/snapshot${when}`, signal ? { signal } : undefined);
+    const response = await ask(`live/snapshot${when}`);
     const frame = decodeLive(await response.arrayBuffer());
     if (frame.type !== 'snapshot') throw new ApiError('The server sent changes where a snapshot was asked for', 200);
     return frame;
@@ -74,6 +79,11 @@ export const api = {
   acknowledge: (ids: number[], who: string) => post<{ alerts: T.Alert[] }>('alerts/acknowledge', { ids, who }),
   silence: (rule: string, minutes: number, who: string) => post<unknown>('silences', { rule, minutes, who }),
   rules: () => json<{ rules: T.RuleInfo[] }>('rules'),
+  checkRule: (rule: unknown) => post<T.RuleChecked>('rules/check', { rule }),
+  tryRule: (rule: unknown, begin: number, end: number) =>
+    post<{ counts: Record<string, number> }>('rules/try', { rule, begin: new Date(begin).toISOString(), end: new Date(end).toISOString() }),
+  makeRule: (name: string, rule: unknown, who: string) => post<T.RuleInfo>(`rules/${part(name)}`, { rule, who }),
+  removeRule: (name: string, who: string) => ask(`rules/${part(name)}?who=${part(who)}`, { method: 'DELETE' }),
   enableRule: (name: string, enabled: boolean, who: string) => post<T.RuleInfo>(`rules/${part(name)}`, { enabled, who }, 'PATCH'),
   journal: (limit: number) => json<{ entries: T.Entry[] }>(`journal?limit=${limit}`),
   deviceHealth: (device: string) => json<T.DeviceHealth>(`devices/${part(device)}/health`),

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { clock, day, duration, money, number, quantity, unitText, words } from './format';
+import { clock, day, duration, lonLatText, marksText, money, number, quantity, unitText, words } from './format';
 
 describe('numbers', () => {
   it('keep three digits, group by thin spaces, and say nothing for nothing', () => {
@@ -28,5 +28,21 @@ describe('times and words', () => {
   });
   it('names become words', () => {
     expect(words('water_depth_peak')).toBe('Water depth peak');
+  });
+});
+
+describe('marks of an axis', () => {
+  it('differ from their neighbours, and are short where they may be', () => {
+    expect(marksText([1.205, 1.21, 1.215])).toEqual(['1.205', '1.21', '1.215']);
+    expect(marksText([99.9975, 100, 100.0025])).toEqual(['99.9975', '100', '100.0025']);
+    expect(marksText([0, 50, 100])).toEqual(['0', '50', '100']);
+    expect(marksText([1000, 1000.25])).toEqual(['1\u202f000', '1\u202f000.25']);
+  });
+});
+
+describe('a place', () => {
+  it('is named by its hemispheres, without signs', () => {
+    expect(lonLatText(-21.02668, 44.99725)).toBe('44.99725° N, 21.02668° W');
+    expect(lonLatText(151.2, -33.9)).toBe('33.90000° S, 151.20000° E');
   });
 });

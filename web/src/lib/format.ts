@@ -38,6 +38,14 @@ export function number(value: number | null | undefined, digits = 3): string {
   return sign + grouped + (rest ? `.${rest}` : '');
 }
 
+/** Evenly spaced marks of an axis, with as many digits as keep neighbours apart. */
+export function marksText(marks: number[]): string[] {
+  const size = Math.max(...marks.map(Math.abs));
+  const apart = marks.length > 1 ? Math.abs(marks[1]! - marks[0]!) : size;
+  const digits = size > 0 && apart > 0 ? Math.floor(Math.log10(size)) - Math.floor(Math.log10(apart) + 1e-9) + 2 : 3;
+  return marks.map((m) => number(m, Math.max(3, digits)));
+}
+
 /** Value and unit; money in millions where it is large. */
 export function quantity(value: number | null | undefined, unit: string, digits = 3): string {
   if (value == null || !Number.isFinite(value)) return NONE;
@@ -67,6 +75,11 @@ export function duration(seconds: number | null | undefined): string {
     `${sign}${a}${THIN}${unitA}${b ? ` ${b}${THIN}${unitB}` : ''}`;
   const rounded = Math.round(minutes / 60);
   return hours < 48 ? pair(hours, 'h', minutes % 60, 'min') : pair(Math.floor(rounded / 24), 'd', rounded % 24, 'h');
+}
+
+/** A place as people read it: 42.50712° N, 1.52193° E. */
+export function lonLatText(lon: number, lat: number): string {
+  return `${Math.abs(lat).toFixed(5)}° ${lat < 0 ? 'S' : 'N'}, ${Math.abs(lon).toFixed(5)}° ${lon < 0 ? 'W' : 'E'}`;
 }
 
 /** snake_case words as a person writes them. */

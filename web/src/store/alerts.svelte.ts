@@ -1,14 +1,17 @@
 /** Open alerts, kept current by the live connection, and what people do with them. */
 
-import { api, ApiError } from '../api/client';
-import type { Alert, AlertNews, Entry, RuleInfo } from '../api/types';
+import { api } from '../api/client';
+import type { Alert, AlertNews, Entry, RuleChecked, RuleInfo } from '../api/types';
+import { live } from './live.svelte';
 import { person } from './person.svelte';
+import { Tasks } from './tasks.svelte';
 
 export const SEVERITIES = ['critical', 'severe', 'warning', 'info'] as const;
 const PAGE = 200;
 const SETTLE = 400;
+const DAY = 86_400_000;
 
-class AlertStore {
+class AlertStore extends Tasks {
   open = $state.raw<Alert[]>([]);
   /** Open alerts by severity, of all, also those not listed here. */
   counts = $state.raw<Record<string, number>>({});
@@ -16,9 +19,17 @@ class AlertStore {
   more = $state(false);
   rules = $state.raw<RuleInfo[]>([]);
   journal = $state.raw<Entry[]>([]);
-  failure = $state('');
-  private revision = -1;
+  /** What the server says of the rule that is being written, and how many alerts it would have opened in a day. */
+  checked = $state.raw<RuleChecked | null>(null);
+  tried = $state<number | null>(null);
+  /** Counts what has happened: read it to follow the journal. */
+  revision = $state(-1);
   private timer = 0;
+
+  /** The gravest severity among open alerts that nobody has acknowledged. */
+  get worst(): Alert['severity'] {
+    return SEVERITIES.find((s) => this.open.some((a) => a.severity === s && a.state === 'open')) ?? 'info';
+  }
 
   async refresh(): Promise<void> {
     await this.work(async () => {
@@ -60,8 +71,36 @@ class AlertStore {
   }
 
   async enable(name: string, enabled: boolean): Promise<void> {
-    await this.work(() => api.enableRule(name, enabled, person.name));
-    await this.readRules();
+    if (await this.work(() => api.enableRule(name, enabled, person.name))) await this.readRules();
+  }
+
+  forgetChecked(): void {
+    this.checked = null;
+    this.tried = null;
+    this.failure = '';
+  }
+
+  async checkRule(rule: unknown): Promise<void> {
+    await this.work(async () => {
+      this.checked = await api.checkRule(rule);
+    });
+  }
+
+  async tryRule(rule: unknown): Promise<void> {
+    await this.work(async () => {
+      const { counts } = await api.tryRule(rule, live.now - DAY, live.now);
+      this.tried = Object.values(counts).reduce((a, b) => a + b, 0);
+    });
+  }
+
+  async makeRule(name: string, rule: unknown): Promise<boolean> {
+    const made = await this.work(() => api.makeRule(name, rule, person.name));
+    if (made) await this.readRules();
+    return made;
+  }
+
+  async removeRule(name: string): Promise<void> {
+    if (await this.work(() => api.removeRule(name, person.name))) await this.readRules();
   }
 
   async readJournal(): Promise<void> {
@@ -73,15 +112,6 @@ class AlertStore {
   private askSoon(): void {
     clearTimeout(this.timer);
     this.timer = window.setTimeout(() => void this.refresh(), SETTLE);
-  }
-
-  private async work(task: () => Promise<unknown>): Promise<void> {
-    this.failure = '';
-    try {
-      await task();
-    } catch (error) {
-      this.failure = error instanceof ApiError && error.hint ? `${error.message} (${error.hint})` : (error as Error).message;
-    }
   }
 }
 

@@ -1,19 +1,18 @@
 /** Commands to the chosen device: what it takes, a try on the twin, and how those that were sent stand. */
 
-import { api, ApiError } from '../api/client';
+import { api, said } from '../api/client';
 import type { Command, CommandKind, Tried } from '../api/types';
 import { person } from './person.svelte';
+import { Tasks } from './tasks.svelte';
 
 const KEPT = 20;
 
-class CommandsStore {
+class CommandsStore extends Tasks {
   device = $state('');
   kinds = $state.raw<CommandKind[]>([]);
   recent = $state.raw<Command[]>([]);
   /** What the last try on the twin found, for the command it was asked about. */
   tried = $state.raw<Tried | null>(null);
-  failure = $state('');
-  busy = $state(false);
 
   async follow(device: string): Promise<void> {
     this.device = device;
@@ -26,7 +25,7 @@ class CommandsStore {
       this.kinds = found.kinds;
       this.recent = found.recent;
     } catch (error) {
-      if (this.device === device) this.failure = (error as Error).message;
+      if (this.device === device) this.failure = said(error);
     }
   }
 
@@ -61,18 +60,6 @@ class CommandsStore {
 
   private asked(command: string, value: number | string, reason: string): Record<string, unknown> {
     return { device: this.device, command, value, actor: person.name, role: person.role, reason };
-  }
-
-  private async work(task: () => Promise<void>): Promise<void> {
-    this.busy = true;
-    this.failure = '';
-    try {
-      await task();
-    } catch (error) {
-      this.failure = error instanceof ApiError && error.hint ? `${error.message} (${error.hint})` : (error as Error).message;
-    } finally {
-      this.busy = false;
-    }
   }
 }
 

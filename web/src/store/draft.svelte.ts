@@ -3,13 +3,22 @@
 import { parse, stringify } from 'yaml';
 import { api } from '../api/client';
 import type { CheckAnswer } from '../api/types';
+import type { LonLat } from '../lib/frames';
 import { fieldOf, initial, isRecord, type JsonSchema } from '../lib/schema';
 import { city } from './city.svelte';
 
 export type Document = Record<string, unknown>;
 
+const TIMES = { duration: '3 h', every: '5 min' };
+
+/** First scenarios of hazards whose schema alone does not say one: several entries together make their source. */
+const FIRST: Record<string, { params: (centre: LonLat) => unknown; times: Document }> = {
+  earthquake: { params: ([lon, lat]) => ({ magnitude: 6, place: [Number(lon.toFixed(4)), Number(lat.toFixed(4))], depth: '10 km' }), times: { duration: '1 h', every: '10 min' } },
+  epidemic: { params: () => ({ disease: 'covid', seeds: [{ people: 20 }] }), times: { duration: '120 d', every: '1 d' } },
+};
+
 class DraftStore {
-  document = $state.raw<Document>({ name: 'What if', start: 'now', duration: '3 h', every: '5 min', hazards: [] });
+  document = $state.raw<Document>({ name: 'What if', start: 'now', ...TIMES, hazards: [] });
   yaml = $state('');
   /** What is wrong with the YAML text itself. */
   syntax = $state('');
@@ -57,9 +66,14 @@ class DraftStore {
     return Array.isArray(found) ? found : [];
   }
 
+  /** Adds a hazard that is ready to run; the first one brings the time that it needs. */
   addHazard(name: string): void {
     const schema = city.simulator(name)?.params as JsonSchema | undefined;
-    if (schema) this.put('hazards', [...this.list('hazards'), { [name]: opening(schema) }]);
+    if (!schema) return;
+    const first = this.list('hazards').length === 0;
+    const known = FIRST[name];
+    const params = known ? known.params(city.info?.center ?? [0, 0]) : opening(schema);
+    this.set({ ...this.document, ...(first ? (known?.times ?? TIMES) : {}), hazards: [...this.list('hazards'), { [name]: params }] });
   }
 
   addIntervention(name: string): void {

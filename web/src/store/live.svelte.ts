@@ -48,6 +48,7 @@ class LiveStore {
   grid: Grid | null = null;
   private present: Shown = { value: new Float32Array(0), status: new Uint8Array(0) };
   private past: Shown | null = null;
+  private pastAt = 0;
   private sequence = -1;
   private rows = new Map<string, number>();
   private hears: Hears = { run: () => undefined, command: () => undefined, alerts: () => undefined, search: () => undefined };
@@ -87,9 +88,15 @@ class LiveStore {
     return this.rows.get(key) ?? -1;
   }
 
+  /** The moment that is shown, s since 1970, where it is past; 0 while the present is shown. */
+  get pastTime(): number {
+    return this.version >= 0 ? this.pastAt : 0;
+  }
+
   /** Shows the devices as they were (null: as they are). */
   showPast(frame: Snapshot | null): void {
     this.past = frame && { value: frame.value, status: frame.status };
+    this.pastAt = frame?.time ?? 0;
     this.changed();
   }
 

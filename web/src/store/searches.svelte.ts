@@ -1,13 +1,12 @@
 /** Searches for measures: which strategies were tried, which are best, which one is recommended and why. */
 
-import { api, ApiError } from '../api/client';
+import { api } from '../api/client';
 import type { SearchDetail, SearchInfo } from '../api/types';
+import { Tasks } from './tasks.svelte';
 
-class SearchStore {
+class SearchStore extends Tasks {
   list = $state.raw<SearchInfo[]>([]);
   shown = $state.raw<SearchDetail | null>(null);
-  failure = $state('');
-  busy = $state(false);
 
   async refresh(): Promise<void> {
     await this.work(async () => {
@@ -16,13 +15,10 @@ class SearchStore {
   }
 
   async start(study: string): Promise<boolean> {
-    let started = false;
-    await this.work(async () => {
+    return this.work(async () => {
       await api.startSearch(study);
-      started = true;
       this.list = await api.searches();
     });
-    return started;
   }
 
   async show(id: string): Promise<void> {
@@ -45,18 +41,6 @@ class SearchStore {
     const status = news.status as SearchInfo['status'];
     if (known) this.list = this.list.map((s) => (s.id === news.id ? { ...s, status, progress: news.progress, words: news.words } : s));
     if (!known || (status !== known.status && status !== 'running')) void this.refresh();
-  }
-
-  private async work(task: () => Promise<void>): Promise<void> {
-    this.busy = true;
-    this.failure = '';
-    try {
-      await task();
-    } catch (error) {
-      this.failure = error instanceof ApiError && error.hint ? `${error.message} (${error.hint})` : (error as Error).message;
-    } finally {
-      this.busy = false;
-    }
   }
 }
 

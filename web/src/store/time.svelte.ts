@@ -17,8 +17,7 @@ class TimeStore {
   forecasts = $state.raw<Span[]>([]);
   loadingPast = $state(false);
   private asked = '';
-  private abort: AbortController | null = null;
-  private pending = 0;
+  private fetching = false;
 
   get at(): number {
     return this.fixed ?? live.now;
@@ -105,34 +104,34 @@ class TimeStore {
     this.go(this.forecast ? end : null);
   }
 
-  /** Fetches the devices of the chosen moment when it is measured past; a later choice replaces an earlier one. */
+  /** Fetches the devices of the chosen moment when it is measured past: one request at a time, then the newest choice. */
   private followPast(): void {
     const at = this.fixed;
     const wanted = at === null || at > live.now - 2000 ? '' : new Date(Math.round(at / 1000) * 1000).toISOString();
     if (wanted === this.asked) return;
     this.asked = wanted;
     if (wanted === '') {
-      this.abort?.abort();
       this.loadingPast = false;
       live.showPast(null);
       return;
     }
-    clearTimeout(this.pending);
     this.loadingPast = true;
-    this.pending = window.setTimeout(() => void this.fetchPast(wanted), this.playing ? 0 : 120);
+    if (!this.fetching) void this.fetchPast();
   }
 
-  private async fetchPast(wanted: string): Promise<void> {
-    this.abort?.abort();
-    this.abort = new AbortController();
-    try {
-      const frame = await api.snapshot(Date.parse(wanted), this.abort.signal);
-      if (this.asked !== '') live.showPast(frame);
-    } catch (error) {
-      if ((error as Error).name !== 'AbortError') live.problem = (error as Error).message;
-    } finally {
-      if (this.asked === wanted) this.loadingPast = false;
+  private async fetchPast(): Promise<void> {
+    this.fetching = true;
+    for (let got = ''; this.asked !== '' && got !== this.asked; ) {
+      got = this.asked;
+      try {
+        const frame = await api.snapshot(Date.parse(got));
+        if (this.asked !== '') live.showPast(frame);
+      } catch (error) {
+        live.problem = (error as Error).message;
+      }
     }
+    this.fetching = false;
+    this.loadingPast = false;
   }
 }
 

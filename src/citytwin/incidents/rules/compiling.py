@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol
@@ -196,6 +197,8 @@ class _Compiler:
             read, clocked = self._read(partial(self._forecast, column, when, sign > 0), groups), True
         limit = quantity(when.above if sign > 0 else when.below, column.unit, when.shape)
         until = limit if when.until is None else quantity(when.until, column.unit, "until")
+        if groups is None or self.rule.take != "sum":
+            _reachable(column, sign, limit, when.shape)
         return _threshold(read, sign, limit, until, self._size(groups), column.unit, clocked)
 
     _below = _above
@@ -300,6 +303,14 @@ def _threshold(read: Read, sign: int, limit: float, until: float, size: int, uni
             "until is on the wrong side of the limit", "until", "an alert opens at the limit and closes behind until"
         )
     return Threshold(read, sign, limit, until, size, unit, clocked)
+
+
+def _reachable(column: Column, sign: int, limit: float, where: str) -> None:
+    """Refuse a limit that no believed value of `column` can be beyond: such an alert would never open."""
+    bound = column.high if sign > 0 else column.low
+    if math.isfinite(bound) and sign * (limit - bound) >= 0:
+        beyond = f"{column.name} is never {where} {limit:g} {column.unit}"
+        raise InputError(beyond, where, f"it lies in {column.low:g} to {column.high:g}: look at the unit")
 
 
 def _things_only(groups: Groups | None, shape: str) -> None:
