@@ -92,7 +92,7 @@ class Observing:
             reason = next(iter(answer["refused"]), "refused")
             return [InputError(f"not taken: {reason.replace('_', ' ')}", r.device) for r in readings]
         ids = await self._seen(readings, begun, sum(answer["refused"].values()))
-        refused = self._refused(begun - 0.5)
+        refused = self._refused(begun)
         out: list[int | TwinError | None] = []
         for i, each in enumerate(readings):
             if i in known:
@@ -110,17 +110,13 @@ class Observing:
         while True:
             ids = await run_in_threadpool(self._ids, readings)
             missing = {r.device for i, r in enumerate(readings) if i not in ids}
-            if (
-                len(ids) + refused >= len(readings)
-                or missing <= set(self._refused(begun - 0.5))
-                or time.time() - begun > PATIENCE
-            ):
+            if len(ids) + refused >= len(readings) or missing <= set(self._refused(begun)) or time.time() - begun > PATIENCE:
                 return ids
             await asyncio.sleep(wait)
             wait = min(wait * 2, 0.2)
 
     def _refused(self, since: float) -> dict[str, str]:
-        """Devices whose readings were not believed since then, and why."""
+        """Devices of whose readings that reached the log since then one was not believed, and why; the broker keeps our clock."""
         return {str(r["device"]): str(r["reason"]) for r in self._twin.quality()["recent"] if float(r["time"]) >= since}
 
     def _ids(self, readings: list[Reading]) -> dict[int, int]:
