@@ -63,6 +63,33 @@ def test_published_medians_are_met():
 
 
 @pytest.mark.parametrize(
+    ("magnitude", "rrup", "vs30", "measure", "expected"),
+    [
+        (8, 200, 250, "PGV", 15.31969), (8, 200, 500, "PGA", 0.06365952), (6, 30, 500, "PGA", 0.07333502),
+        (6, 60, 250, "SA(1.0)", 0.02238728), (5, 1, 2000, "PGV", 61.456326),
+    ],
+)  # fmt: skip
+def test_atkinson_and_boore_meet_a_published_table_on_soil_too(magnitude, rrup, vs30, measure, expected):
+    """Rows of the table that OpenQuake's tests hold for the model; on soil its site terms are bent smoothly."""
+    setting = Setting(magnitude, rrup=np.array([rrup]), vs30=vs30)
+    assert float(np.exp(model("AB06").motions([measure], setting)[0].mean[0])) == pytest.approx(expected, rel=0.005)
+
+
+def test_a_rake_of_thirty_degrees_is_reverse_to_chiou_and_youngs():
+    def at(rake):
+        setting = Setting(7.0, rake=rake, rrup=np.array([20.0]), rjb=np.array([19.0]))
+        return model("CY14").motions(["PGA"], setting)[0].mean[0]
+
+    assert at(30) == at(150) == at(90) != at(29)
+
+
+def test_one_standard_deviation_may_stand_for_the_models_own():
+    setting = Setting(7.0, rake=0.0, rrup=np.array([20.0]), rjb=np.array([19.0]))
+    motion = model("ChiouYoungs2014PEER").motions(["PGA"], setting)[0]
+    assert np.hypot(motion.between, motion.within)[0] == pytest.approx(0.65)
+
+
+@pytest.mark.parametrize(
     ("spelling", "name"), [("pga", "PGA"), ("SA(0.30)", "SA(0.3)"), ("psa1.0", "SA(1.0)"), ("PGV", "PGV"), ("SA(1)", "SA(1.0)")]
 )
 def test_a_measure_has_one_spelling(spelling, name):

@@ -161,7 +161,8 @@ def _nrml(root: etree._Element, path: Path) -> Rupture:
         raise InputError(f"the {rupture.tag} has no surface", str(path), hint)
     place = rupture.find("hypocenter")
     if place is None:  # ruptures of fault models have none: the middle of the surface stands for it
-        return _with(quads, magnitude, tuple(float(v) for v in quads.reshape(-1, 3).mean(axis=0)), rake)
+        middle = quads.reshape(-1, 3).mean(axis=0)
+        return _with(quads, magnitude, (float(middle[0]), float(middle[1]), float(middle[2])), rake)
     lon, lat, depth = (number(place.get(k), f"{k} of the hypocenter", path) for k in ("lon", "lat", "depth"))
     return _with(quads, magnitude, (lon, lat, depth), rake)
 

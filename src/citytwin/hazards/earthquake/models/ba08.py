@@ -22,7 +22,9 @@ def motions(rows: Sequence[SimpleNamespace], setting: Setting) -> list[Motion]:
     """The motion for each row of coefficients."""
     pga = np.exp(_rock(TABLE.row(PGA), setting))
     flat = np.ones(setting.size)
-    return [Motion(_rock(c, setting) + _site(c, setting, pga), c.tau_m * flat, c.sigma * flat) for c in rows]
+    vs30 = np.asarray(setting.vs30)
+    site = [site_term(c.blin, c.b1, c.b2, vs30, pga) for c in rows]
+    return [Motion(_rock(c, setting) + s, c.tau_m * flat, c.sigma * flat) for c, s in zip(rows, site, strict=True)]
 
 
 def _rock(c: SimpleNamespace, s: Setting) -> Array:
@@ -34,15 +36,14 @@ def _rock(c: SimpleNamespace, s: Setting) -> Array:
     return np.asarray(style + size + (c.c1 + c.c2 * (np.asarray(s.magnitude) - 4.5)) * np.log(r) + c.c3 * (r - 1))
 
 
-def _site(c: SimpleNamespace, s: Setting, pga: Array) -> Array:
-    """Eqs 6 to 13."""
-    vs30 = np.asarray(s.vs30)
-    middle = (c.b1 - c.b2) * np.log(vs30 / V2) / np.log(V1 / V2) + c.b2
-    stiff = c.b2 * np.log(vs30 / ROCK) / np.log(V2 / ROCK)
-    slope = np.select([vs30 <= V1, vs30 <= V2, vs30 < ROCK], [c.b1, middle, stiff], 0.0)
+def site_term(linear: float, b1: float, b2: float, vs30: Array, pga: Array) -> Array:
+    """Eqs 6 to 13: ln of the amplification from coefficients, Vs30 (m/s) and the rock's peak acceleration (g)."""
+    middle = (b1 - b2) * np.log(vs30 / V2) / np.log(V1 / V2) + b2
+    stiff = b2 * np.log(vs30 / ROCK) / np.log(V2 / ROCK)
+    slope = np.select([vs30 <= V1, vs30 <= V2, vs30 < ROCK], [b1, middle, stiff], 0.0)
     dx, dy = np.log(A2 / A1), slope * np.log(A2 / LOW)
     third, second = -(2 * dy - slope * dx) / dx**3, (3 * dy - slope * dx) / dx**2
     beyond = np.log(np.maximum(pga, A1) / A1)
     bend = slope * np.log(LOW / 0.1) + second * beyond**2 + third * beyond**3
     bent = np.select([pga <= A1, pga <= A2], [slope * np.log(LOW / 0.1), bend], slope * np.log(pga / 0.1))
-    return np.asarray(c.blin * np.log(vs30 / ROCK) + bent)
+    return np.asarray(linear * np.log(vs30 / ROCK) + bent)

@@ -55,7 +55,7 @@ def _by_region() -> list[Model]:
     made = []
     limits = _limits((3.5, 8.5), 300.0, (180.0, 1500.0))
     for region, tail, other in (
-        ("california", "", "PEER"),
+        ("california", "", ""),
         ("japan", "Japan", ""),
         ("italy", "Italy", ""),
         ("china", "China", "Wenchuan"),
@@ -63,6 +63,10 @@ def _by_region() -> list[Model]:
         formula = partial(cy14.motions, region=region)
         alias = (f"ChiouYoungs2014{tail}", *([f"ChiouYoungs2014{other}"] if other else []))
         made.append(Model(f"CY14{tail}", "Chiou and Youngs 2014", cy14.TABLE, formula, "active", "rrup", limits, alias))
+    formula, title = partial(cy14.motions, total=0.65), "Chiou and Youngs 2014, one standard deviation"
+    made.append(
+        Model("CY14PEER", title, cy14.TABLE, formula, "active", "rrup", limits, ("ChiouYoungs2014PEER",), total_only=True)
+    )
     limits = _limits((3.0, 8.5), 300.0, (180.0, 1500.0))
     for region, tail, other in (
         ("california", "", ""),
