@@ -8,7 +8,8 @@ import pandas as pd
 from shapely.geometry import LineString, Point, box
 
 from citytwin.city import City, Facts, Ground
-from citytwin.sim import Setup, Streams, columns_with, simulator
+from citytwin.scenario.own_values import OwnValues
+from citytwin.sim import Parameters, Setup, Streams, columns_with, simulator
 from citytwin.state import State
 
 CRS = "EPSG:32631"
@@ -124,14 +125,15 @@ def _relations() -> pd.DataFrame:
 class Bench:
     """Simulators by name on one city, advanced by hand over water put there by hand."""
 
-    def __init__(self, city: City, *names: str, **params: object) -> None:
+    def __init__(self, city: City, *names: str, **params: Parameters) -> None:
         self.city = city
         self.state = State(city)
         columns_with(self.state.columns)
         self.made = []
+        own = OwnValues(city.folder)
         for name in names:
             kind = simulator(name)
-            said = params.get(name) or kind.spec.params()
+            said = own.under(kind.spec, params.get(name))
             self.made.append(kind(Setup(city, said, 0.0, 3600.0, Streams(1)), self.state))
         self.time = 0.0
 

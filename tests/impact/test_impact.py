@@ -14,6 +14,9 @@ from citytwin.city import City
 from citytwin.errors import InputError
 from citytwin.impact import curves
 from citytwin.impact.people import residents
+from citytwin.scenario.document import parse
+from citytwin.scenario.own_values import OwnValues
+from citytwin.scenario.play import play
 
 IMPACT = ("traffic", "exposure", "loss", "access")
 CITY = small_city()
@@ -214,6 +217,24 @@ def test_a_wrong_impact_toml_gives_one_clear_line(tmp_path, text, said):
         Bench(city, "loss")
     assert "impact.toml" in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_what_the_scenario_says_counts_before_what_the_city_says(tmp_path):
+    city = small_city()
+    city.folder = tmp_path
+    (tmp_path / "impact.toml").write_text('[loss]\nresidential = "1000 EUR/m2"\ncommercial = "2000 EUR/m2"\n')
+    flood = {"flood": {"rain": {"intensity": "60 mm/h", "duration": "1 min"}}}
+    said = {"name": "both", "duration": "2 min", "every": "1 min", "hazards": [flood],
+            "impact": [{"loss": {"commercial": "3000 EUR/m2"}}]}  # fmt: skip
+    made = play(parse(said), city, tmp_path / "run")
+    used = made.document["provenance"]["parameters"]["loss"]
+    assert (used["residential"], used["commercial"]) == (1000.0, 3000.0)
+
+
+def test_a_wrong_section_of_impact_toml_is_told_whatever_is_simulated(tmp_path):
+    (tmp_path / "impact.toml").write_text('[access]\nout_dept = "0.2 m"\n')
+    with pytest.raises(InputError, match="out_depth"):
+        OwnValues(tmp_path)
 
 
 def test_loss_does_not_depend_on_how_the_city_is_listed():

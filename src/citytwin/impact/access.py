@@ -13,7 +13,6 @@ from citytwin.city.cells import around
 from citytwin.city.roads import Roads, text
 from citytwin.columns import Column
 from citytwin.impact.people import zones_of
-from citytwin.impact.settings import settings
 from citytwin.sim import Grade, Parameters, Setup, Spec, Status
 from citytwin.state import State
 from citytwin.units import Quantity
@@ -84,7 +83,7 @@ class Access:
     )  # fmt: skip
 
     def __init__(self, setup: Setup, state: State) -> None:
-        self.params = settings(setup, "access", AccessParameters)
+        self.params = setup.params
         self.city = city = setup.city
         self.roads = Roads(city.table("road"))
         self.ever_closed: Marks = np.zeros(len(self.roads.length), dtype=np.bool_)

@@ -13,7 +13,6 @@ from citytwin.city.roads import text
 from citytwin.columns import Column
 from citytwin.impact.classes import CLASSES, MEANING, hazard_class
 from citytwin.impact.people import residents, zone_sums, zones_of
-from citytwin.impact.settings import settings
 from citytwin.sim import Grade, Parameters, Setup, Spec, Status
 from citytwin.state import State
 from citytwin.units import Quantity
@@ -63,7 +62,7 @@ class Exposure:
     )  # fmt: skip
 
     def __init__(self, setup: Setup, state: State) -> None:
-        self.params = settings(setup, "exposure", ExposureParameters)
+        self.params = setup.params
         city = setup.city
         building = city.table("building")
         self.city = city

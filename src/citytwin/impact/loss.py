@@ -13,7 +13,6 @@ from citytwin.city.roads import text
 from citytwin.columns import Column
 from citytwin.impact import curves
 from citytwin.impact.people import zone_sums, zones_of
-from citytwin.impact.settings import settings
 from citytwin.sim import Grade, Parameters, Setup, Spec, Status
 from citytwin.state import State
 from citytwin.units import Quantity
@@ -89,7 +88,7 @@ class Loss:
     )  # fmt: skip
 
     def __init__(self, setup: Setup, state: State) -> None:
-        self.params = params = settings(setup, "loss", LossParameters)
+        self.params = params = setup.params
         building = setup.city.table("building")
         self.city = setup.city
         self.use = np.where(text(building, "use") == "", "other", text(building, "use"))

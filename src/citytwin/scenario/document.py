@@ -118,7 +118,7 @@ def _look(said: Any, folder: Path | None) -> tuple[Scenario | None, list[InputEr
         return None, [InputError("a scenario is a mapping of entries", hint="it begins with name: ...")]
     said = {str(key): value for key, value in said.items()}
     problems: list[InputError] = []
-    frame = _validated(Frame, said, "", folder, problems)
+    frame = validated(Frame, said, "", folder, problems)
     if not isinstance(frame, Frame):
         return None, problems
     params: dict[str, Parameters] = {}
@@ -144,7 +144,8 @@ def _look(said: Any, folder: Path | None) -> tuple[Scenario | None, list[InputEr
     return scenario, []
 
 
-def _validated(model: type[BaseModel], said: Any, where: str, folder: Path | None, problems: list[InputError]) -> Any:
+def validated(model: type[BaseModel], said: Any, where: str, folder: Path | None, problems: list[InputError]) -> Any:
+    """`said` as a `model`, or None; then each thing that is wrong with it is added to `problems`, placed under `where`."""
     try:
         return model.model_validate(said, context={"folder": folder})
     except ValidationError as error:
@@ -218,7 +219,7 @@ def _simulator_entry(
             raise InputError(f'no {room} "{name}"', where, nearest(name, allowed))
         if name in params:
             raise InputError(f'"{name}" is named twice', where)
-        found = _validated(simulator(name).spec.params, said, f"{where}.{name}", folder, problems)
+        found = validated(simulator(name).spec.params, said, f"{where}.{name}", folder, problems)
         if found is not None:
             params[name] = found
     except InputError as error:
@@ -235,7 +236,7 @@ def _intervention_entry(
     except InputError as error:
         problems.append(InputError(error.message, error.where or where, error.hint))
         return None
-    found = _validated(kind.params, said, f"{where}.{name}", folder, problems)
+    found = validated(kind.params, said, f"{where}.{name}", folder, problems)
     return Planned(at, name, found) if found is not None else None
 
 

@@ -17,6 +17,7 @@ from citytwin.columns import Column
 from citytwin.errors import InputError, OutsideError, nearest
 from citytwin.jsonable import plain
 from citytwin.scenario.document import Scenario
+from citytwin.scenario.own_values import OwnValues
 from citytwin.scenario.record import Recorder
 from citytwin.scenario.result import IMPACT, Result, read_result
 from citytwin.sim import Parameters, Setup, Simulator, Spec, Streams, advance, all_simulators, columns_with, order, simulator
@@ -118,7 +119,8 @@ def _advanced(
     columns_with(now.columns)
     specs, left_out = chosen(scenario, city, now.written)
     now.time = begin
-    params: dict[str, Parameters] = {s.name: scenario.params.get(s.name) or _defaults(s) for s in specs}
+    own = OwnValues(city.folder)
+    params: dict[str, Parameters] = {s.name: own.under(s, scenario.params.get(s.name)) for s in specs}
     streams = Streams(scenario.seed, member)
     progress(0.0, "preparing")
     made: list[Simulator] = []
@@ -164,10 +166,6 @@ def _advanced(
 
 def _recorded(specs: Sequence[Spec], city: City) -> list[Column]:
     return list({c.name: c for spec in specs for c in spec.writes if c.table in city}.values())
-
-
-def _defaults(spec: Spec) -> Parameters:
-    return spec.params()
 
 
 def _refuse_idle_interventions(scenario: Scenario, specs: Sequence[Spec]) -> None:
