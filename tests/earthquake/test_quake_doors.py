@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pytest
 
+from citytwin.city import read_city
 from citytwin.cli import main
 
 FRAGILITY = """<nrml><fragilityModel id="m"><limitStates>slight moderate extensive complete</limitStates>
@@ -66,10 +67,35 @@ def test_files_go_in_and_damage_counts_come_out(files, capsys):
     assert said["impact"]["loss"]["median"] > 0
 
 
-@pytest.mark.parametrize("asked", [[], ["--osm", "x.osm", "--exposure", "y.csv"]])
-def test_a_city_is_built_from_a_map_or_from_an_exposure_not_from_both(tmp_path, capsys, asked):
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        ([], "from a map or an exposure model"),
+        (["--osm", "x.osm", "--exposure", "y.csv", "--zone-by", "a"], "--zone-by goes with an exposure alone"),
+        (["--exposure", "y.csv", "--gtfs", "z"], "--gtfs needs a map"),
+    ],
+)
+def test_sources_that_do_not_go_together_are_refused(tmp_path, capsys, asked, words):
     assert main(["city", "build", str(tmp_path / "city"), *asked]) == 2
-    assert "one of --osm and --exposure" in capsys.readouterr().err
+    assert words in capsys.readouterr().err
+
+
+def test_accelerometers_come_into_a_city_of_assets(files, capsys):
+    (files / "devices.csv").write_text("key,kind,name,lon,lat\nq1,accelerometer,Town hall,13.4,42.35\n")
+    city = files / "city"
+    built = [
+        "city",
+        "build",
+        str(city),
+        "--exposure",
+        str(files / "exposure.csv"),
+        "--assets",
+        f"device={files / 'devices.csv'}",
+    ]
+    assert main(built) == 0
+    device = read_city(city).table("device")
+    assert device["kind"].tolist() == ["accelerometer"]
+    assert device["zone"].iloc[0] in set(read_city(city).table("zone")["key"])
 
 
 def test_a_taxonomy_without_a_curve_ends_with_one_line(files, capsys):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ from citytwin.cli import show
 from citytwin.errors import InputError
 
 FILE = click.Path(path_type=Path)
-replace_option = click.option("--replace", is_flag=True, help="Take the place of a city folder that is there.")
+replace_option = click.option("--replace", is_flag=True, help="Take the place of the city in OUT; files of yours, and what a twin kept, stay.")
 
 
 @click.group()
@@ -42,7 +44,7 @@ def _numbers(text: str | None, count: int, where: str, hint: str) -> tuple[float
 @city.command()
 @click.argument("out", type=FILE)
 @click.option("--osm", type=FILE, help="OpenStreetMap file: .osm.pbf, .osm, .osm.gz or .osm.bz2.")
-@click.option("--exposure", type=FILE, multiple=True, help="Exposure model instead (OpenQuake or GEM, XML or CSV).")
+@click.option("--exposure", type=FILE, multiple=True, help="Exposure model (OpenQuake or GEM, XML or CSV).")
 @click.option("--exposure-map", default="", metavar="OURS=THEIRS,...", help="Columns of the exposure, as in taxonomy=CLASS.")
 @click.option("--zone-by", default="", metavar="COLUMN", help="Column of the exposure that names the zone of an asset.")
 @click.option("--dem", type=FILE, multiple=True, help="Terrain: GeoTIFF, HGT, zipped, or a folder of them; may be repeated.")
@@ -68,19 +70,29 @@ def build(
     licences: tuple[str, ...], name: str, replace: bool, as_json: bool, exposure: tuple[Path, ...], exposure_map: str,
     zone_by: str, **given: Any,
 ) -> None:  # fmt: skip
-    """Build the city folder OUT from files: a map (--osm) or an exposure model (--exposure)."""
+    """Build the city folder OUT from files: a map (--osm), an exposure model (--exposure), or one laid over the other."""
+    from citytwin.io.importers.assets import read_mapping
     from citytwin.io.importers.build import Plan, build_city
 
     _refuse_existing(out, replace)
-    if (osm is None) == (not exposure):
-        raise InputError("a city is built from one of --osm and --exposure", hint="give one of the two")
+    if osm is None and not exposure:
+        raise InputError("a city is built from a map or an exposure model", hint="give --osm, --exposure or both")
+    if osm is not None and zone_by:
+        raise InputError("--zone-by goes with an exposure alone", "--zone-by", "with --osm the zones are the map's")
     if osm is None:
-        _write(_of_exposure(exposure, exposure_map, zone_by, dem, name or out.resolve().name, given), out, replace)
+        needs_map = next((o for o in ("population", "gtfs", "bbox") if given.get(o)), None)
+        if needs_map:
+            raise InputError(f"--{needs_map} needs a map", f"--{needs_map}", "give --osm too")
+        made = _of_exposure(exposure, exposure_map, zone_by, dem, name or out.resolve().name, given)
+        _write(_with_assets(made, _assets(assets, maps)), out, replace)
         _tell(out, as_json)
         return
     chosen = {key: value for key, value in given.items() if value is not None}
     rights = dict(_pair(text, "--licence", "as in terrain.tif=CC BY 4.0") for text in licences)
-    plan = Plan(osm=osm, dem=dem, name=name or out.resolve().name, assets=_assets(assets, maps), licences=rights, **chosen)
+    plan = Plan(
+        osm=osm, dem=dem, name=name or out.resolve().name, assets=_assets(assets, maps), licences=rights, exposure=exposure,
+        exposure_map=read_mapping(exposure_map), **chosen,
+    )  # fmt: skip
     with show.progress(f"building {out.name}") as told:
         _write(build_city(plan, told), out, replace)  # not kept: a large city does not fit beside the one read below
     _tell(out, as_json)
@@ -103,18 +115,53 @@ def _of_exposure(
     return exposure_city(exposure, name, read_mapping(mapping), zone_by, given.get("crs"), made)
 
 
-def _refuse_existing(out: Path, replace: bool) -> None:
-    """Say at once, not after minutes of work, that the folder is taken."""
-    from citytwin.errors import ConflictError
+def _with_assets(made: Any, assets: list[Any]) -> Any:
+    """A city with the rows of files of assets beside its own."""
+    from pyproj import CRS
 
-    if out.exists() and not replace and (not out.is_dir() or any(out.iterdir())):
-        raise ConflictError(f"{out} exists", hint="name another folder, or say --replace")
+    from citytwin.city import City
+    from citytwin.io.importers.build import add_assets
+    from citytwin.io.importers.zones import zone_keys
+
+    if not assets:
+        return made
+    tables = {name: made.table(name) for name in made.tables}
+    add_assets(assets, tables, CRS.from_user_input(made.facts.crs), made.facts)
+    for table in tables.values():
+        if "zone" in table and "geometry" in table:
+            keys = zone_keys(tables["zone"], table.geometry.representative_point().to_numpy())
+            told = table["zone"].fillna("").astype("str")
+            table["zone"] = told.where(told.isin(tables["zone"]["key"]), keys)
+    return City(made.facts, tables, made.ground if made.has_ground else None, made.relations)
+
+
+def _refuse_existing(out: Path, replace: bool) -> None:
+    """Say at once, not after minutes of work, that the folder is taken, or that a twin runs on it."""
+    from citytwin.city.folder import refuse_taken
+
+    refuse_taken(out, replace)
+    with _no_twin_on(out):
+        pass
+
+
+@contextmanager
+def _no_twin_on(out: Path) -> Iterator[None]:
+    """Keep twins away from the folder; ConflictError where one is there."""
+    from citytwin.io.stores.lock import FolderLock
+
+    lock = FolderLock(out / "live" / "lock") if (out / "live").is_dir() else None
+    try:
+        yield
+    finally:
+        if lock is not None:
+            lock.release()
 
 
 def _write(made: Any, out: Path, replace: bool) -> None:
     from citytwin.city import write_city
 
-    write_city(made, out, replace)
+    with _no_twin_on(out):
+        write_city(made, out, replace)
 
 
 def _assets(assets: tuple[str, ...], maps: tuple[str, ...]) -> list[Any]:

@@ -25,6 +25,7 @@ from citytwin.io.importers.assets import join_assets, read_assets
 from citytwin.io.importers.bands import make_bands
 from citytwin.io.importers.buildings import make_buildings
 from citytwin.io.importers.devices import make_devices, observes
+from citytwin.io.importers.exposed import onto_buildings, read_placed
 from citytwin.io.importers.facilities import make_facilities
 from citytwin.io.importers.gtfs import read_gtfs
 from citytwin.io.importers.land import make_land, make_sea, make_water, make_waterways
@@ -68,6 +69,8 @@ class Plan:
     household: float = people.HOUSEHOLD
     ages: tuple[float, float] = (people.UNDER_15, people.OVER_64)
     licences: Mapping[str, str] = field(default_factory=dict)  # name of a file -> its licence
+    exposure: Sequence[Path] = ()
+    exposure_map: Mapping[str, str] = field(default_factory=dict)  # our column of the exposure -> theirs
 
 
 def build_city(plan: Plan, told: Told = lambda share, words: None) -> City:
@@ -82,8 +85,9 @@ def build_city(plan: Plan, told: Told = lambda share, words: None) -> City:
     facts = Facts(plan.name, f"EPSG:{crs.to_epsg()}", made_by=f"citytwin {__version__}")
     facts.sources.append(_source(plan.osm, "OpenStreetMap", ODBL, extract.date))
     notes += _people(plan, tables, layers, extent, facts)
+    notes += _exposed(plan, tables, crs, extent, facts)
     _stops(plan, tables, extent, facts)
-    _add_assets(plan, tables, crs, facts)
+    add_assets(plan.assets, tables, crs, facts)
     _zone_all(tables)
     told(0.4, "making the ground")
     ground = _ground(plan, tables, crs, extent, facts, notes, told)
@@ -109,6 +113,7 @@ def _reading(*paths: Path) -> Iterator[None]:
 
 def _check(plan: Plan) -> None:
     files = [plan.osm, *plan.dem, *[p for p in (plan.population, plan.gtfs) if p], *[a.path for a in plan.assets]]
+    files += plan.exposure
     for path in files:
         if not path.exists():
             raise MissingError("no such file", str(path))
@@ -271,6 +276,18 @@ def _people(
     return [*found.notes, ages]
 
 
+def _exposed(
+    plan: Plan, tables: dict[str, gpd.GeoDataFrame], crs: pyproj.CRS, extent: shapely.Polygon, facts: Facts
+) -> list[str]:
+    """Buildings as an exposure model describes them; returns notes."""
+    if not plan.exposure:
+        return []
+    assets = read_placed(plan.exposure, dict(plan.exposure_map), crs, extent)
+    tables["building"], notes = onto_buildings(tables["building"], assets, plan.population is not None)
+    facts.sources += [_source(path, "exposure model") for path in plan.exposure]
+    return notes
+
+
 def _stops(plan: Plan, tables: dict[str, gpd.GeoDataFrame], extent: shapely.Polygon, facts: Facts) -> None:
     if plan.gtfs is None:
         return
@@ -283,8 +300,9 @@ def _stops(plan: Plan, tables: dict[str, gpd.GeoDataFrame], extent: shapely.Poly
     facts.sources.append(_source(plan.gtfs, "GTFS", note=f"departures counted on {day}" if day else "every trip counted once"))
 
 
-def _add_assets(plan: Plan, tables: dict[str, gpd.GeoDataFrame], crs: pyproj.CRS, facts: Facts) -> None:
-    for assets in plan.assets:
+def add_assets(given: Sequence[Assets], tables: dict[str, gpd.GeoDataFrame], crs: pyproj.CRS, facts: Facts) -> None:
+    """Put files of assets into the tables of a city and name them among its sources."""
+    for assets in given:
         with _reading(assets.path):
             rows = read_assets(assets.table, assets.path, assets.mapping, crs)
         tables[assets.table] = join_assets(tables.get(assets.table), rows)

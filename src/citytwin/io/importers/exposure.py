@@ -259,7 +259,7 @@ def exposure_city(
     point = shapely.get_coordinates(place.to_crs(metric).to_numpy())
     if not np.isfinite(point).all():
         raise InputError("an asset lies where its coordinate system cannot place it", name, "look at lon and lat")
-    building = _buildings(assets, point, metric)
+    building = squares(assets, point, metric)
     extent = shapely.box(*building.total_bounds)
     zone = _zones(building, zone_by, extent)
     facts = Facts(name, f"EPSG:{metric.to_epsg()}", made_by=f"citytwin {__version__}")
@@ -268,7 +268,8 @@ def exposure_city(
     return City(facts, {"building": building, "zone": zone}, made)
 
 
-def _buildings(assets: pd.DataFrame, point: Any, crs: pyproj.CRS) -> gpd.GeoDataFrame:
+def squares(assets: pd.DataFrame, point: Any, crs: pyproj.CRS) -> gpd.GeoDataFrame:
+    """A table of buildings: a square for each asset, round `point` (n, 2) in metres of `crs`."""
     estimated = pd.Series("", index=assets.index)
     lacking = assets["floor_area"].isna()
     assets["floor_area"] = assets["floor_area"].fillna(UNKNOWN_AREA * assets["number"])
