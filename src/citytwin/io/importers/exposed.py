@@ -131,8 +131,6 @@ def _deal_out(
     middle = shapely.centroid(building.geometry.to_numpy()[target])
     tree = shapely.STRtree(np.asarray(shapely.points(places), dtype=object))
     pairs = tree.query_nearest(middle, max_distance=FAR, all_matches=False)
-        middle, max_distance=FAR, all_matches=False
-    )
     near = pd.Series(pairs[1], index=target[pairs[0]])
     taken = []
     for place, group in near.groupby(near):
