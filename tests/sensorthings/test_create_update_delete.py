@@ -160,7 +160,7 @@ def test_a_patch_changes_what_it_names_and_nothing_else(empty):
         before = empty.get(f"{name}({ids[name]})")
         assert empty.send("PATCH", f"{name}({ids[name]})", change)["@iot.id"] == ids[name]
         assert empty.get(f"{name}({ids[name]})") == {**before, **change} | (
-            {"phenomenonTime": "2015-03-01T00:40:00.000Z"} if name == "Datastreams" else {}
+            {"phenomenonTime": "2015-03-01T00:40:00.000Z/2015-03-01T00:40:00.000Z"} if name == "Datastreams" else {}
         )
 
 

@@ -102,7 +102,7 @@ def shapes(service, filter, name="Locations"):
         ("result in (2,4,99)", [2, 4]),
         ("2 eq result", [2]),
         ("result eq null", []),
-        ("result gt '3'", []),
+        ("result gt '3'", [4, 5, 6, 7, 8, 9]),
         ("year(phenomenonTime) eq 2016 and day(phenomenonTime) le 2", [1, 2]),
         ("month(phenomenonTime) eq 2", []),
         (

@@ -23,6 +23,7 @@ import pyarrow as pa
 
 from citytwin.errors import InputError, OutsideError
 
+PATIENCE = 20.0  # seconds that a question may take
 NAMED = "name varchar, description varchar, properties varchar"
 TABLES = {
     "number": "name varchar, id bigint",
@@ -74,14 +75,20 @@ class SensingStore:
         create(name, work, list(takes), gives, type="arrow", null_handling="special")
 
     @contextmanager
-    def reading(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """A cursor of its own, to ask."""
+    def reading(self, patience: float = PATIENCE) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A cursor of its own, to ask; what takes longer than `patience` (s) ends with an InputError."""
         cursor = self._database.cursor()
+        timer = threading.Timer(patience, cursor.interrupt)
+        timer.daemon = True
+        timer.start()
         try:
             yield cursor
+        except duckdb.InterruptException as error:
+            raise InputError(f"the answer takes longer than {patience:g} s", "query", "ask for less") from error
         except duckdb.Error as error:
             raise _wrong(error, self._path) from error
         finally:
+            timer.cancel()
             cursor.close()
 
     @contextmanager
@@ -131,10 +138,16 @@ class SensingStore:
             self._database.unregister("loaded")
 
 
+ASKED_WRONG = (  # what the words of a question can bring about, and not the disk
+    duckdb.ConversionException, duckdb.OutOfRangeException, duckdb.BinderException, duckdb.InvalidInputException,
+    duckdb.InvalidTypeException, duckdb.TypeMismatchException, duckdb.ParserException,
+)  # fmt: skip
+
+
 def _wrong(error: duckdb.Error, path: Path) -> Exception:
     line = str(error).splitlines()[0]
-    if isinstance(
-        error, (duckdb.ConversionException, duckdb.OutOfRangeException, duckdb.BinderException, duckdb.InvalidInputException)
-    ):
-        return InputError(f"the question cannot be answered: {line.split('Error: ', 1)[-1]}", "query")
+    if isinstance(error, duckdb.OutOfMemoryException):
+        return InputError("the answer needs more memory than there is", "query", "ask for less")
+    if isinstance(error, ASKED_WRONG):
+        return InputError(f"the question cannot be answered: {line.split('Error: ', 1)[-1][:300]}", "query")
     return OutsideError(f"cannot be read or written: {line}", str(path))

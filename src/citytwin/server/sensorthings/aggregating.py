@@ -19,10 +19,13 @@ from lark import Tree
 
 from citytwin.errors import InputError, nearest
 from citytwin.server.sensorthings.asking import ROW, Asking, Parents, Question
-from citytwin.server.sensorthings.compiling import Compiler, Place, period
+from citytwin.server.sensorthings.compiling import Compiler
+from citytwin.server.sensorthings.expressions import cast
 from citytwin.server.sensorthings.model import SETS
 from citytwin.server.sensorthings.parsing import MOST, Node, Options
+from citytwin.server.sensorthings.paths import Place
 from citytwin.server.sensorthings.telling import next_page, span_text, time_text
+from citytwin.server.sensorthings.times import period
 
 METHODS = {
     "average": "avg({0})", "mean": "avg({0})", "min": "min({0})", "max": "max({0})", "sum": "sum({0})", "median": "median({0})",
@@ -82,14 +85,14 @@ def _key(compiler: Compiler, key: Node) -> tuple[list[str], str]:
     if said.type == "number" and steps[-1] not in ("@iot.id", "id", "result"):
         steps.append("@iot.id")
     steps = ["@iot.id" if s == "id" else s for s in steps]
-    return steps, said.begin if said.type == "span" else compiler.to(said, "text").text if said.type == "json" else said.text
+    return steps, said.begin if said.type == "span" else cast(said, "text").text if said.type == "json" else said.text
 
 
 def _measure(compiler: Compiler, measure: Node) -> tuple[str, str]:
     if measure.data == "counted":
         return str(measure.children[-1]), "count(*)"
     path, method, name = measure.children[0], str(measure.children[1]), str(measure.children[2])
-    number = compiler.to(compiler.value(path, {"": Place(SETS["Observations"], ROW)}), "number").text
+    number = cast(compiler.value(path, {"": Place(SETS["Observations"], ROW)}), "number").text
     if method in METHODS:
         return name, METHODS[method].format(number)
     found = PERCENTILE.fullmatch(method)

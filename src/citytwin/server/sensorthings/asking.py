@@ -14,10 +14,12 @@ from lark import Token, Tree
 
 from citytwin.errors import InputError, MissingError, nearest
 from citytwin.server.sensorthings.city import VIEWS, Mirror, observations
-from citytwin.server.sensorthings.compiling import Compiler, Place, moment, span
+from citytwin.server.sensorthings.compiling import Compiler
 from citytwin.server.sensorthings.kept import Kept, Wanted, place_of
 from citytwin.server.sensorthings.model import SETS, Entities, Relation
 from citytwin.server.sensorthings.parsing import Node, Options
+from citytwin.server.sensorthings.paths import Place
+from citytwin.server.sensorthings.times import moment, span
 
 Row = dict[str, Any]
 ROW = "e"  # the name of an entity's row in SQL
@@ -26,12 +28,13 @@ FIRST_DAYS = 2  # days that a question for the newest looks at first; each time 
 
 @dataclass(frozen=True)
 class Parents:
-    """The entities whose relation is asked for; `each`: a page for each of them, and not one page of all."""
+    """The entities whose relation is asked for; `each`: a page for each of them, of at most `most` rows together."""
 
     entities: Entities
     relation: Relation
     ids: tuple[int, ...]
     each: bool = False
+    most: int = 0
 
 
 class Asking:
@@ -100,6 +103,17 @@ class Asking:
                 end = dt.datetime.fromtimestamp(heard[i], dt.UTC).replace(tzinfo=None)
                 row["begin"] = min(filter(None, (row["begin"], begin)))
                 row["end"] = max(filter(None, (row["end"], end)))
+
+    def areas(self, cursor: duckdb.DuckDBPyConnection, rows: list[Row]) -> None:
+        """Fill in where Datastreams of clients observed, where these do not say it: the box around their features."""
+        named = {int(r["id"]): r for r in rows if r["observedArea"] is None and int(r["id"]) not in self.mirror.rows}
+        if not named:
+            return
+        words = {"ids": list(named)}
+        made = """select o."Datastream", geo_bounds(list(distinct f.shape)) from own."Observations" o join ({}) f
+            on f.id = o."FeatureOfInterest" where o."Datastream" in (select unnest($ids::bigint[])) group by 1"""
+        for id, area in cursor.execute(made.format(VIEWS["FeaturesOfInterest"]), words).fetchall():
+            named[int(id)]["observedArea"] = area
 
     def _find_begins(self, cursor: duckdb.DuckDBPyConnection, ids: list[int]) -> None:
         keys = {str(self.mirror.key(i)): i for i in ids}
@@ -184,7 +198,8 @@ class Question:
         if self._parents is not None and self._parents.each:
             number = f"row_number() over (partition by {self._parent} order by {order}) as place"
             inner = f"select {self._parent} as parent, {columns}, {number} {body}"
-            query = f"select * from ({inner}) where place > {skip} and place <= {skip + most} order by parent, place"
+            shown = f"place > {skip} and place <= {skip + most} order by parent, place limit {self._parents.most + 1}"
+            query = f"select * from ({inner}) where {shown}"
         else:
             query = f"select {self._parent} as parent, {columns} {body} order by {order} limit {most} offset {skip}"
         answer = self._run(cursor, query, days)
@@ -242,9 +257,7 @@ def _ordered(compiler: Compiler, here: Place, node: Node, down: bool) -> str:
     said = compiler.value(node, {"": here})
     if said.type == "result":
         return f"{said.number} {way}, {said.begin} {way}"
-    if said.type == "geo":
-        return f"{said.text} {way}"
-    return f"{said.begin or said.text} {way}"
+    return f"{said.order or said.begin or said.text} {way}"
 
 
 def _steps(node: Any) -> list[str]:

@@ -11,8 +11,8 @@ import shapely
 from citytwin.errors import InputError, nearest
 from citytwin.jsonable import NOT_JSON
 from citytwin.server.encoding import dumps
-from citytwin.server.sensorthings.compiling import moment, span
 from citytwin.server.sensorthings.model import Entities, Property, Relation
+from citytwin.server.sensorthings.times import moment, span
 
 Body = dict[str, Any]
 Columns = dict[str, Any]

@@ -5,6 +5,7 @@ Distances and lengths are in degrees, as the conformance suite of the standard t
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,7 @@ import shapely
 from pyproj import Geod
 
 from citytwin.io.stores.sensing import SensingStore
+from citytwin.server.sensorthings import times
 
 GEOD = Geod(ellps="WGS84")
 TESTS = {
@@ -25,15 +27,15 @@ TESTS = {
 
 @dataclass(frozen=True)
 class Function:
-    """A function: the types it takes, the type it gives, and its SQL with the arguments by number."""
+    """A function: the types it takes, the type it gives, and what makes its SQL of the arguments."""
 
     takes: tuple[str, ...]
     gives: str
-    sql: str
+    sql: Callable[..., str]
 
 
-def _f(takes: str, gives: str, sql: str) -> Function:
-    return Function(tuple(takes.split()), gives, sql)
+def _f(takes: str, gives: str, sql: str | Callable[..., str]) -> Function:
+    return Function(tuple(takes.split()), gives, sql.format if isinstance(sql, str) else sql)
 
 
 FUNCTIONS: dict[str, tuple[Function, ...]] = {
@@ -70,11 +72,11 @@ FUNCTIONS: dict[str, tuple[Function, ...]] = {
     "geo.length": (_f("geo", "number", "geo_length({0})"),),
     "st_relate": (_f("geo geo text", "bool", "geo_relate({0}, {1}, {2})"),),
     **{name: (_f("geo geo", "bool", f"geo_test({{0}}, {{1}}, '{name}')"),) for name in TESTS},
-    "before": (_f("span span", "bool", "({0.end} < {1.begin})"),),
-    "after": (_f("span span", "bool", "({0.begin} > {1.end})"),),
+    "before": (_f("span span", "bool", times.before),),
+    "after": (_f("span span", "bool", lambda a, b: times.before(b, a)),),
     "meets": (_f("span span", "bool", "({0.begin} = {1.end} or {0.end} = {1.begin})"),),
-    "during": (_f("span span", "bool", "({0.begin} >= {1.begin} and {0.end} <= {1.end})"),),
-    "overlaps": (_f("span span", "bool", "({0.begin} <= {1.end} and {1.begin} <= {0.end})"),),
+    "during": (_f("span interval", "bool", times.during),),
+    "overlaps": (_f("span span", "bool", times.overlaps),),
     "starts": (_f("span span", "bool", "({0.begin} = {1.begin})"),),
     "finishes": (_f("span span", "bool", "({0.end} = {1.end})"),),
 }  # fmt: skip
@@ -87,6 +89,7 @@ def install(store: SensingStore) -> None:
     store.function("geo_metres", _metres, ["BLOB", "BLOB"], "DOUBLE")
     store.function("geo_length", _length, ["BLOB"], "DOUBLE")
     store.function("geo_test", _test, ["BLOB", "BLOB", "VARCHAR"], "BOOLEAN")
+    store.function("geo_bounds", _bounds, ["BLOB[]"], "VARCHAR")
     store.function("geo_relate", _relate, ["BLOB", "BLOB", "VARCHAR"], "BOOLEAN")
 
 
@@ -133,3 +136,20 @@ def _relate(a: Any, b: Any, patterns: Any) -> pa.Array:
             for x, y, p in zip(first, second, wanted, strict=True)
         ]
     )
+
+
+def _bounds(lists: Any) -> pa.Array:
+    """The box around the shapes of each list, as GeoJSON (a point or line where it has no area); null around nothing."""
+    out = []
+    for shapes in lists.to_pylist():
+        whole = shapely.from_wkb(np.asarray([s for s in shapes or () if s is not None], dtype=object))
+        out.append(None if not len(whole) or shapely.is_empty(whole).all() else _box(*shapely.total_bounds(whole)))
+    return pa.array(out, pa.string())
+
+
+def _box(west: float, south: float, east: float, north: float) -> str:
+    if (west, south) == (east, north):
+        return str(shapely.to_geojson(shapely.Point(west, south)))
+    if west == east or south == north:
+        return str(shapely.to_geojson(shapely.LineString([(west, south), (east, north)])))
+    return str(shapely.to_geojson(shapely.box(west, south, east, north)))

@@ -10,8 +10,11 @@ CONFORMS = (
     f"{SPEC}/datamodel", f"{SPEC}/resource-path/resource-path-to-entities", f"{SPEC}/request-data",
     f"{SPEC}/create-update-delete/create-entity", f"{SPEC}/create-update-delete/link-to-existing-entities",
     f"{SPEC}/create-update-delete/deep-insert", f"{SPEC}/create-update-delete/deep-insert-status-code",
-    f"{SPEC}/create-update-delete/update-entity", f"{SPEC}/create-update-delete/delete-entity",
-    f"{SPEC}/create-update-delete/historical-location-auto-creation", f"{SPEC}/data-array/data-array",
+    f"{SPEC}/create-update-delete/update-entity", f"{SPEC}/create-update-delete/update-entity-jsonpatch",
+    f"{SPEC}/create-update-delete/update-entity-put",
+    f"{SPEC}/create-update-delete/delete-entity",
+    f"{SPEC}/create-update-delete/historical-location-auto-creation",
+    f"{SPEC}/create-update-delete/historical-location-manual-creation", f"{SPEC}/data-array/data-array",
 )  # fmt: skip
 
 

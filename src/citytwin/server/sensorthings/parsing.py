@@ -16,10 +16,18 @@ from citytwin.errors import InputError, nearest
 MOST = 10_000  # entities of a page
 USUAL = 100
 DEEPEST = 12  # expansions within expansions
+WIDEST = 40  # expansions of one question
+NESTED = 150  # levels of an expression as it is parsed; a pair of brackets makes two
+ORDERINGS = 20  # expressions to order by
 LONGEST = 20_000  # characters of an option
+ELSEWHERE = ("$search", "$format", "$compute", "$levels", "$index", "$skiptoken", "$deltatoken", "$schemaversion")  # of OData
 OPTIONS = ("$filter", "$orderby", "$select", "$expand", "$top", "$skip", "$count", "$apply", "$resultFormat")
 
 Node = Tree[Any]
+
+
+class UnsupportedError(InputError):
+    """Something that OData has and this service does not (answered with 501)."""
 
 
 @dataclass(frozen=True)
@@ -62,14 +70,23 @@ def _parse(text: str, start: str) -> Node:
     if len(text) > LONGEST:
         raise InputError(f"{len(text)} characters are too many", f"${start}", f"at most {LONGEST}")
     try:
-        return _grammar().parse(text, start=start)
+        tree = _grammar().parse(text, start=start)
     except UnexpectedInput as error:
         at = getattr(error, "pos_in_stream", None)
         rest = text[at : at + 30] if isinstance(at, int) and 0 <= at < len(text) else ""
         said = f'not understood at "{rest}"' if rest else "it ends too early"
         raise InputError(said, f"${start}", f"in {text[:200]}") from error
-    except RecursionError as error:
-        raise InputError("it is too deep", f"${start}") from error
+    if _depth(tree) > NESTED:
+        raise InputError("it is too deep", f"${start}", f"at most {NESTED // 2} pairs of brackets within each other")
+    return tree
+
+
+def _depth(tree: Node) -> int:
+    """How many levels a tree has."""
+    depth, level = 0, [tree]
+    while level:
+        depth, level = depth + 1, [c for node in level for c in node.children if isinstance(c, Tree)]
+    return depth
 
 
 def read_options(pairs: Iterable[tuple[str, str]]) -> Options:
@@ -79,6 +96,8 @@ def read_options(pairs: Iterable[tuple[str, str]]) -> Options:
         name = "$resultFormat" if name == "resultFormat" else name
         if not name.startswith("$"):
             continue
+        if name in ELSEWHERE:
+            raise UnsupportedError(f"{name} is not offered here", "query", f"there are {', '.join(OPTIONS)}")
         if name not in OPTIONS:
             raise InputError(f'no query option "{name}"', "query", nearest(name, OPTIONS))
         if name in said:
@@ -88,7 +107,7 @@ def read_options(pairs: Iterable[tuple[str, str]]) -> Options:
         filter=_first(said, "$filter"),
         orderby=_orderings(_parse(said["$orderby"], "orderby")) if "$orderby" in said else (),
         select=_names(_parse(said["$select"], "select")) if said.get("$select") else None,
-        expand=_expansions(_parse(said["$expand"], "expand"), said["$expand"], 1) if said.get("$expand") else (),
+        expand=_all_expansions(said.get("$expand", "")),
         top=_whole(said["$top"], "$top") if "$top" in said else None,
         skip=_whole(said.get("$skip", "0"), "$skip"),
         count=_yes(said["$count"]) if "$count" in said else None,
@@ -121,11 +140,20 @@ def _yes(text: str) -> bool:
 
 
 def _orderings(tree: Node) -> tuple[tuple[Node, bool], ...]:
-    return tuple((each.children[0], str(each.children[1] or "asc") == "desc") for each in tree.children)
+    if len(tree.children) > ORDERINGS:
+        raise InputError(f"{len(tree.children)} expressions are too many", "$orderby", f"at most {ORDERINGS}")
+    return tuple((each.children[0], str(each.children[1] or "asc").lower() == "desc") for each in tree.children)
 
 
 def _names(tree: Node) -> tuple[str, ...]:
     return tuple("id" if str(each.children[0]) == "@iot.id" else str(each.children[0]) for each in tree.children)
+
+
+def _all_expansions(text: str) -> tuple[Expansion, ...]:
+    found = _expansions(_parse(text, "expand"), text, 1) if text else ()
+    if (number := _many(found)) > WIDEST:
+        raise InputError(f"{number} expansions are too many", "$expand", f"at most {WIDEST}")
+    return found
 
 
 def _expansions(tree: Node, text: str, depth: int) -> tuple[Expansion, ...]:
@@ -134,7 +162,9 @@ def _expansions(tree: Node, text: str, depth: int) -> tuple[Expansion, ...]:
     found: dict[str, Expansion] = {}
     for item in tree.children:
         names = [str(c) for c in item.children if isinstance(c, Token)]
-        options = _own_options([c for c in item.children if isinstance(c, Tree)], text, depth)
+        if depth + len(names) - 1 > DEEPEST:
+            raise InputError("too many expansions within expansions", "$expand", f"at most {DEEPEST}")
+        options = _own_options([c for c in item.children if isinstance(c, Tree)], text, depth + len(names) - 1)
         for name in reversed(names):
             each = Expansion(name, options)
             options = Options(expand=(each,), text=())
@@ -175,6 +205,10 @@ def _option(name: str, value: Any, text: str, depth: int) -> dict[str, Any]:
             return {"count": _yes(str(value))}
         case _:
             return {name[1:]: _whole(str(value), name)}
+
+
+def _many(expansions: tuple[Expansion, ...]) -> int:
+    return len(expansions) + sum(_many(e.options.expand) for e in expansions)
 
 
 def _start(node: Any) -> int:

@@ -18,6 +18,7 @@ from starlette.routing import Route
 from citytwin.errors import InputError, MissingError, nearest
 from citytwin.io.stores.sensing import SensingStore
 from citytwin.server.encoding import Json, dumps
+from citytwin.server.errors import error_body
 from citytwin.server.sensorthings import functions
 from citytwin.server.sensorthings.aggregating import aggregate
 from citytwin.server.sensorthings.asking import Asking, Parents, set_of
@@ -26,7 +27,8 @@ from citytwin.server.sensorthings.city import Mirror
 from citytwin.server.sensorthings.kept import Kept
 from citytwin.server.sensorthings.model import CONFORMS, ROOT, SETS, Entities, Property
 from citytwin.server.sensorthings.observing import Observing
-from citytwin.server.sensorthings.parsing import Options, read_options
+from citytwin.server.sensorthings.parsing import Options, UnsupportedError, read_options
+from citytwin.server.sensorthings.patching import patched
 from citytwin.server.sensorthings.telling import Telling, value_of
 from citytwin.server.sensorthings.writing import Change
 
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 
 SEGMENT = re.compile(r"([A-Za-z_]\w*)\(('?)(-?\d{1,20})\2\)")
 _making = threading.Lock()
+JSON_PATCH = "application/json-patch+json"
 METHODS = ["GET", "HEAD", "POST", "PATCH", "PUT", "DELETE"]
 
 
@@ -57,6 +60,7 @@ class Target:
     id: int | None = None
     parents: Parents | None = None
     property: Property | None = None
+    rest: tuple[str, ...] = ()  # steps into a JSON property
     tail: str = ""
 
 
@@ -78,8 +82,21 @@ def close(app: Any) -> None:
         made.store.close()
 
 
+class MethodError(InputError):
+    """A method that is not for this address (answered with 405)."""
+
+
 async def answer(request: Request) -> Response:
     """Answer any request below the root."""
+    try:
+        return await _answer(request)
+    except UnsupportedError as error:
+        return Json(error_body("input", error.message, error.where, error.hint), 501)
+    except MethodError as error:
+        return Json(error_body("input", error.message, error.where, error.hint), 405, headers={"allow": error.hint})
+
+
+async def _answer(request: Request) -> Response:
     service = await run_in_threadpool(service_of, request.app)
     path = request.path_params.get("path", "").strip("/")
     root = f"{request.url.scheme}://{request.url.netloc}{ROOT}"
@@ -91,9 +108,12 @@ async def answer(request: Request) -> Response:
             return await _post(service, path, decode(await request.body()), root)
         case "DELETE":
             return await run_in_threadpool(_delete, service, path)
-        case _:
+        case method:
             said = decode(await request.body())
-            return await run_in_threadpool(_change, service, path, said, root, request.method == "PUT")
+            way = "merge" if method == "PATCH" else "whole"
+            if request.headers.get("content-type", "").startswith(JSON_PATCH):
+                way = "patch"
+            return await run_in_threadpool(_change, service, path, said, root, way)
 
 
 # -- paths ------------------------------------------------------------------------------------------------------------
@@ -111,8 +131,11 @@ def _resolve(service: Service, cursor: duckdb.DuckDBPyConnection, path: str) -> 
         service.asking.one(cursor, target.entities, id)
     for at, step in enumerate(steps[1:], start=1):
         target = _follow(service, cursor, target, step, path)
-        if target.property is not None and at + 1 < len(steps):
-            raise MissingError(f"{target.property.name} has no parts to ask for", "path")
+        if target.property is not None:
+            target.rest = tuple(steps[at + 1 :])
+            if target.rest and target.property.type not in ("json", "geo", "result"):
+                raise MissingError(f"{target.property.name} has no parts to ask for", "path")
+            break
     target.tail = tail
     return target
 
@@ -158,6 +181,8 @@ def _follow(service: Service, cursor: duckdb.DuckDBPyConnection, target: Target,
 def _get(service: Service, path: str, query: str, root: str) -> Response:
     if not path:
         return Json(_welcome(root))
+    if path == "$batch":
+        raise UnsupportedError("batches are not offered", "path", "send data arrays to CreateObservations")
     options = read_options(parse_qsl(query, keep_blank_values=True))
     telling = Telling(service.asking, root)
     with service.store.reading() as cursor:
@@ -194,14 +219,32 @@ def _property(service: Service, cursor: duckdb.DuckDBPyConnection, telling: Tell
     row = service.asking.one(cursor, target.entities, target.id)
     if target.entities.name == "Datastreams":
         service.asking.spans(cursor, [row])
+        service.asking.areas(cursor, [row])
     value = value_of(row, target.property.name, target.property.type)
-    if target.tail != "$value":
-        return Json({target.property.name: value})
     if isinstance(value, msgspec.Raw):
         value = msgspec.json.decode(value)
+    name = target.property.name
+    for step in target.rest:
+        name, value = step, _inside(value, step, target.path)
+    if value is None and not target.rest and not (target.property.needed or name == "resultTime"):
+        return Response(status_code=204)  # resultTime is null where it is not known, and the standard's suite reads it so
+    if target.tail != "$value":
+        return Json({name: value})
     if isinstance(value, (dict, list)):
         return Json(value)
     return PlainTextResponse(value if isinstance(value, str) else dumps(value).decode())
+
+
+def _inside(value: Any, step: str, path: str) -> Any:
+    """A part of a JSON value: `name`, or `name[0]` of a list. Raises MissingError."""
+    name, *places = step.replace("]", "").split("[")
+    try:
+        found = value[name]
+        for place in places:
+            found = found[int(place)]
+    except (KeyError, IndexError, TypeError, ValueError) as error:
+        raise MissingError(f'there is no "{step}"', path, nearest(name, value) if isinstance(value, dict) else "") from error
+    return found
 
 
 def _welcome(root: str) -> dict[str, Any]:
@@ -221,6 +264,8 @@ async def _post(service: Service, path: str, said: Any, root: str) -> Response:
     address = f"{root}/Observations"
     if path == "CreateObservations":
         return Json(await service.observing.take_arrays(said, address), 201)
+    if path == "$batch":
+        raise UnsupportedError("batches are not offered", "path", "send data arrays to CreateObservations")
     target = await run_in_threadpool(_where, service, path)
     stream = _stream(target, said)
     if stream is not None and service.observing.is_citys(stream):
@@ -236,7 +281,7 @@ def _where(service: Service, path: str) -> Target:
     with service.store.reading() as cursor:
         target = _resolve(service, cursor, path)
     if target.id is not None or target.tail:
-        raise InputError("new entities are posted to a collection", "path", "as in Things")
+        raise MethodError("new entities are posted to a collection", "path", "GET, PATCH, PUT, DELETE")
     return target
 
 
@@ -265,15 +310,18 @@ def _make(service: Service, target: Target, said: Any) -> int:
 def _entity(service: Service, cursor: duckdb.DuckDBPyConnection, path: str) -> Target:
     target = _resolve(service, cursor, path)
     if target.id is None or target.property is not None or target.tail:
-        raise InputError("a change is made to one entity", "path", "as in Things(7)")
+        raise MethodError("a change is made to one entity, as in Things(7)", "path", "GET, POST")
     return target
 
 
-def _change(service: Service, path: str, said: Any, root: str, whole: bool) -> Response:
+def _change(service: Service, path: str, said: Any, root: str, way: str) -> Response:
     with service.store.change() as cursor:
         target = _entity(service, cursor, path)
         assert target.id is not None
-        Change(service.asking, service.store, cursor).update(target.entities, target.id, said, whole)
+        if way == "patch":
+            row = service.asking.one(cursor, target.entities, target.id)
+            said = patched(target.entities, row, said)
+        Change(service.asking, service.store, cursor).update(target.entities, target.id, said, way == "whole")
         row = service.asking.one(cursor, target.entities, target.id)
         return Json(Telling(service.asking, root).entities(cursor, target.entities, [row], Options())[0])
 

@@ -17,6 +17,7 @@ from citytwin.server.sensorthings.model import SETS, Entities, Relation
 from citytwin.server.sensorthings.parsing import Expansion, Options
 
 Entity = dict[str, Any]
+LARGEST = 250_000  # expanded entities of one answer
 ARRAY = ("id", "phenomenonTime", "result", "resultTime", "resultQuality", "validTime", "parameters")
 
 
@@ -26,6 +27,7 @@ class Telling:
 
     asking: Asking
     root: str
+    left: int = LARGEST  # entities that may still be expanded in this answer
 
     # -- collections --------------------------------------------------------------------------------------------------
 
@@ -82,6 +84,8 @@ class Telling:
             options.select is None or {"phenomenonTime", "resultTime"} & set(options.select)
         ):
             self.asking.spans(cursor, rows)
+        if entities.name == "Datastreams" and (options.select is None or "observedArea" in options.select):
+            self.asking.areas(cursor, rows)
         told = [self._entity(entities, row, options) for row in rows]
         for each in options.expand:
             relation = entities.relation(each.name)
@@ -124,13 +128,16 @@ class Telling:
         if not relation.many:
             ids = sorted({int(r[relation.column]) for r in rows if r[relation.column] is not None})
             found = self.asking.rows(cursor, target, replace(options, top=len(ids), skip=0), ids=ids)
+            self._spend(len(found))
             by_id = dict(zip((r["id"] for r in found), self.entities(cursor, target, found, options), strict=True))
             for row, entity in zip(rows, told, strict=True):
                 entity[relation.name] = by_id.get(row[relation.column])
             return
-        parents = Parents(entities, relation, tuple(dict.fromkeys(int(r["id"]) for r in rows)), each=True)
+        parents = Parents(entities, relation, tuple(dict.fromkeys(int(r["id"]) for r in rows)), True, self.left)
+        children = self.asking.rows(cursor, target, options, parents)
+        self._spend(len(children))
         groups: dict[int, list[Row]] = defaultdict(list)
-        for row in self.asking.rows(cursor, target, options, parents):
+        for row in children:
             groups[row["parent"]].append(row)
         counts = self.asking.count(cursor, target, options, parents) if options.count else {}
         shown = {parent: group[: options.page] for parent, group in groups.items()}
@@ -141,6 +148,11 @@ class Telling:
             parts[parent], at = flat[at : at + len(group)], at + len(group)
         for row, entity in zip(rows, told, strict=True):
             self._put(entities, relation, options, row["id"], entity, parts, groups, counts)
+
+    def _spend(self, number: int) -> None:
+        self.left -= number
+        if self.left < 0:
+            raise InputError(f"more than {LARGEST} entities are expanded", "$expand", "ask for fewer with $top")
 
     def _put(
         self, entities: Entities, relation: Relation, options: Options, id: int, entity: Entity,
@@ -166,7 +178,9 @@ def next_page(options: Options) -> str:
 def value_of(row: Row, name: str, kind: str) -> Any:
     """A property as JSON."""
     if name == "phenomenonTime":
-        return span_text(row["begin"], row["end"])
+        text = span_text(row["begin"], row["end"])
+        whole = text is not None and "result" not in row and "/" not in text  # of a Datastream: always from when to when
+        return f"{text}/{text}" if whole else text
     if name == "validTime":
         return span_text(row["valid_begin"], row["valid_end"])
     if kind == "span":

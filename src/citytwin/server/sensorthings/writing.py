@@ -55,7 +55,23 @@ class Change:
         for relation in entities.relations:
             if relation.many and relation.name in body:
                 self._many_end(entities, id, relation, body[relation.name], depth)
+        if entities is HISTORICAL:
+            self._move_to(id, int(values["Thing"]))
         return id
+
+    def _move_to(self, historical: int, thing: int) -> None:
+        """Where a Thing was at its newest time is where it is now (requirement historical-location-manual-creation)."""
+        newest = self._cursor.execute(
+            f"""select id from ({VIEWS["HistoricalLocations"]}) where "Thing" = $thing order by time desc, id desc limit 1""",
+            {"thing": thing},
+        ).fetchone()
+        if newest != (historical,):
+            return
+        places = self._cursor.execute(
+            "select location from own.was_located where historical = $id", {"id": historical}
+        ).fetchall()
+        if places:
+            self._replace_links("located", "thing", thing, [(thing, int(each)) for (each,) in places])
 
     def _one_end(self, entities: Entities, relation: Relation, body: Body, given: dict[str, int], depth: int) -> int | None:
         if relation.name in given:
@@ -150,7 +166,8 @@ class Change:
             places = self._asking.rows(self._cursor, LOCATIONS, Options(), Parents(THINGS, relation, (thing,)))
             if not places:
                 raise InputError("an Observation needs a FeatureOfInterest where its Thing has no Location", "body")
-            self._features[stream] = self._feature_at(places[-1])
+            told = [p for p in places if "geo" in str(p["encodingType"]).lower()]
+            self._features[stream] = self._feature_at((told or places)[-1])
         return self._features[stream]
 
     def _feature_at(self, place: dict[str, Any]) -> int:
