@@ -142,7 +142,7 @@ async def channels(here: Here) -> Response:
 
 
 @router.post("/channels/{name}/test", status_code=202)
-async def test_channel(here: Here, name: Annotated[str, Path(max_length=100)], who: Annotated[str, Query(min_length=1, max_length=200)]) -> Response:  # noqa: E501  # fmt: skip
+async def send_test_message(here: Here, name: Annotated[str, Path(max_length=100)], who: Annotated[str, Query(min_length=1, max_length=200)]) -> Response:  # noqa: E501  # fmt: skip
     """Put a test message into the outbox; the journal says how it went."""
     mine = here.twin.alerts
     if name not in mine.channels:
