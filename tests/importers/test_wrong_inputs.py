@@ -13,9 +13,15 @@ from typing import Any
 import numpy as np
 import pytest
 
+from citytwin.city import read_city
 from citytwin.cli import main
+from citytwin.io.stores.lock import FolderLock
 
 Write = Callable[..., Path]
+SENSORS = (
+    "kind,column,unit,meaning,low,high,usual_low,usual_high,period,rate,still,department,share,model\n"
+    "beehive,beehive_weight,kg,Weight of a beehive,0,200,20,80,600,,,parks,1,\n"
+)
 
 
 def refused(capsys: pytest.CaptureFixture[str], out: Path, code: int, words: str, *arguments: object) -> None:
@@ -104,10 +110,50 @@ def test_a_folder_that_exists_is_kept_unless_replaced(town: Any, tmp_path: Path,
     out.mkdir()
     (out / "mine.txt").write_text("keep me")
     refused(capsys, out, 2, "exists", "--osm", osm)
-    assert (out / "mine.txt").read_text() == "keep me"
-    assert main(["city", "build", str(out), "--osm", str(osm), "--replace"]) == 0
-    assert not (out / "mine.txt").exists()
-    assert (out / "city.toml").exists()
+    refused(capsys, out, 2, "not a city folder", "--osm", osm, "--replace")
+    assert [p.name for p in out.iterdir()] == ["mine.txt"]
+
+
+def test_what_people_and_a_twin_keep_beside_a_city_survives_its_replacement(town: Any, tmp_path: Path) -> None:
+    osm, out = town.write(tmp_path / "t.osm"), tmp_path / "city"
+    assert main(["city", "build", str(out), "--osm", str(osm)]) == 0
+    (out / "stale.parquet").write_bytes((out / "building.parquet").read_bytes())
+    own = ("rules.toml", "channels.toml", "mappings.toml", "sensors.csv", "signals.toml", "impact.toml", "notes.txt")
+    words = {name: f"# {name}\n" for name in own} | {"sensors.csv": SENSORS}
+    for name, text in words.items():
+        (out / name).write_text(text)
+    (out / "live" / "history").mkdir(parents=True)
+    (out / "live" / "records.db").write_text("the journal")
+    (out / "tiles").mkdir()
+    assert main(["city", "build", str(out), "--osm", str(osm), "--name", "Newer", "--replace"]) == 0
+    assert {name: (out / name).read_text() for name in own} == words
+    assert (out / "live" / "records.db").read_text() == "the journal"
+    assert (out / "live" / "history").is_dir()
+    assert not (out / "tiles").exists()
+    assert not (out / "stale.parquet").exists()
+    assert read_city(out).facts.name == "Newer"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["city", "t.osm"]
+
+
+def test_a_city_on_which_a_twin_runs_is_not_replaced(town: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    osm, out = town.write(tmp_path / "t.osm"), tmp_path / "city"
+    assert main(["city", "build", str(out), "--osm", str(osm)]) == 0
+    capsys.readouterr()
+    before = (out / "city.toml").read_bytes()
+    twin = FolderLock(out / "live" / "lock")
+    try:
+        refused(capsys, out, 2, "another twin runs", "--osm", osm, "--replace")
+    finally:
+        twin.release()
+    assert (out / "city.toml").read_bytes() == before
+
+
+def test_rules_that_people_wrote_survive_a_made_citys_replacement(tmp_path: Path) -> None:
+    make = ["city", "synthesize", str(tmp_path / "made"), "--people", "200", "--devices", "20"]
+    assert main(make) == 0
+    (tmp_path / "made" / "rules.toml").write_text("# mine\n")
+    assert main([*make, "--replace"]) == 0
+    assert (tmp_path / "made" / "rules.toml").read_text() == "# mine\n"
 
 
 def test_a_full_disk_is_one_line_and_no_half_city(town: Any, slope: Path, tmp_path: Path) -> None:

@@ -29,26 +29,64 @@ from citytwin.city.model import City, Facts, Source
 from citytwin.errors import ConflictError, InputError, MissingError, OutsideError
 
 FORMAT = 1
-SIDE_FOLDERS = ("live", "tiles")  # kept by a twin beside the city, not part of what the city is
+WRITTEN = (
+    "city.toml",
+    "ground.tif",
+    "tiles",
+)  # made from a city, as its tables are: goes when another takes its place
 
 
 @contextlib.contextmanager
 def fresh_folder(folder: Path, replace: bool = False) -> Iterator[Path]:
-    """A folder to fill, which becomes `folder` at the end of the block, or leaves no trace when the block fails."""
-    folder = Path(folder)
-    if folder.exists() and not replace and any(folder.iterdir() if folder.is_dir() else [folder]):
-        raise ConflictError(f"{folder} exists", hint="name another folder, or say --replace")
+    """A folder to fill, which becomes `folder` at the end of the block, or leaves no trace when the block fails.
+
+    With `replace` it takes the place of a city folder; what people and a twin keep there beside the city stays.
+    """
+    folder = Path(folder).resolve()
+    refuse_taken(folder, replace)
     partial = folder.with_name(f".{folder.name}.partial-{os.getpid()}")
     try:
         partial.mkdir(parents=True)
         yield partial
         if folder.exists():
-            shutil.rmtree(folder) if folder.is_dir() else folder.unlink()
-        partial.rename(folder)
+            _take_place(partial, folder)
+        else:
+            partial.rename(folder)
     except OSError as error:
         raise OutsideError(f"cannot write {folder}: {error.strerror or error}") from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def refuse_taken(folder: Path, replace: bool) -> None:
+    """Raise ConflictError where `folder` holds something, unless it is a city and shall be replaced."""
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        return
+    if not replace:
+        raise ConflictError(f"{folder} exists", hint="name another folder, or say --replace")
+    if not (folder / "city.toml").is_file():
+        raise ConflictError(
+            f"{folder} is not a city folder", hint="--replace takes the place of a city only"
+        )
+
+
+def _take_place(partial: Path, folder: Path) -> None:
+    """Put `partial` where `folder` is; files that are not the city's own are copied, folders of a twin are moved."""
+    before = folder.with_name(f".{folder.name}.before-{os.getpid()}")
+    kept = [item for item in folder.iterdir() if not (item.suffix == ".parquet" or item.name in WRITTEN)]
+    folders = [item.name for item in kept if item.is_dir()]
+    for item in kept:
+        if item.name not in folders:
+            shutil.copy2(item, partial / item.name)
+    folder.rename(before)
+    try:
+        partial.rename(folder)
+    except OSError:
+        before.rename(folder)
+        raise
+    for name in folders:
+        (before / name).rename(folder / name)
+    shutil.rmtree(before)
 
 
 def write_city(city: City, folder: Path, replace: bool = False) -> None:

@@ -13,7 +13,7 @@ from citytwin.cli import show
 from citytwin.errors import InputError
 
 FILE = click.Path(path_type=Path)
-replace_option = click.option("--replace", is_flag=True, help="Take the place of the city in OUT; files of yours, and what a twin kept, stay.")
+replace_option = click.option("--replace", is_flag=True, help="Take the place of the city there; your files and a twin's stay.")
 
 
 @click.group()

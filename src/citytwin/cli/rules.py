@@ -125,11 +125,11 @@ def schema() -> None:
 
 
 def write_made_rules(city: Path) -> None:
-    """Give a made city that has devices the rules that show what rules can do."""
+    """Give a made city that has devices the rules that show what rules can do, where nobody has written any."""
     from importlib import resources
 
     from citytwin.twin.rulebook import FILE
 
-    if (city / "device.parquet").is_file():
+    if (city / "device.parquet").is_file() and not (city / FILE).exists():
         text = resources.files("citytwin.cli").joinpath("made_city_rules.toml").read_text(encoding="utf-8")
         (city / FILE).write_text(text, encoding="utf-8")
