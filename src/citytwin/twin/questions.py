@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from citytwin.city import City
 from citytwin.columns import Columns, DeviceKind
+from citytwin.io.stores.checkpoints import REACH
 from citytwin.io.stores.history import Course, History
 from citytwin.io.stores.thinning import telling, thinned
 from citytwin.state import BELIEVED, IS_BELIEVED, Arrivals, Judgement, Quality, State, read_notice
@@ -18,7 +19,7 @@ from citytwin.state.notices import Judged
 from citytwin.twin.devices import Devices
 from citytwin.twin.writer import Writer
 
-LOOKBACK = 6 * 3600.0  # a value read longer ago than this, or than some periods of its kind, is not part of a past state
+LOOKBACK = 6 * 3600.0  # a value read longer ago than this, or than some periods of its kind (a week at most), is not part of it
 PERIODS = 5.0
 MOST_DOUBTED = 1000  # doubted readings that are listed beside a chart
 
@@ -123,13 +124,10 @@ class Questions:
     def state_at(self, moment: float) -> State:
         """The city as its devices knew it at a past `moment` (s since 1970)."""
         state = State(self._city, self._columns, moment)
-        lookback = np.maximum(LOOKBACK, PERIODS * self._devices.period)
+        lookback = np.clip(PERIODS * self._devices.period, LOOKBACK, REACH)
         if not len(lookback):
             return state
-        keys, time, value = self._history.known_at(moment, float(lookback.max()))
-        row = self._city.rows("device", keys)
-        known = row >= 0
-        row, time, value = row[known], time[known], value[known]
+        row, time, value = self._history.known_at(moment, float(lookback.max()))
         recent = time >= moment - lookback[row]
         row, value = row[recent], value[recent]
         kind = self._devices.kind[row]

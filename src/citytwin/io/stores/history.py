@@ -6,10 +6,10 @@ What people judged counts: a confirmed reading is believed, an overruled one is 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import duckdb
 import numpy as np
@@ -17,19 +17,21 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from citytwin.errors import OutsideError
-from citytwin.io.stores.checkpoints import HOUR, REACH, newest
+from citytwin.io.stores.checkpoints import MOST_ROWS, QUARTER, REACH, whole
+from citytwin.io.stores.files import words_of
 from citytwin.io.stores.readings import DAY, ReadingStore
-from citytwin.state import BELIEVED, IS_BELIEVED, Quality
+from citytwin.io.stores.spans import NEVER, READING, Newest
+from citytwin.state import BELIEVED, IS_BELIEVED, Judgement, Quality
 
 Floats = npt.NDArray[np.float64]
+Files = Callable[[], Sequence[Path]]  # lists files, again where they were joined meanwhile
+Answer = TypeVar("Answer")
+TRIES = 5
 
 BELIEVED_WORDS = ", ".join(f"'{q.word}'" for q in BELIEVED)
 CODES = {q.word: int(q) for q in Quality}
 SPAN = "time >= make_timestamp($begin) and time <= make_timestamp($end)"
 TRUE = f"quality in ({BELIEVED_WORDS}) and not list_contains($judged, device)"
-LAST = f"""
-    select device, max(time) as time, arg_max(value, time) as value from read_parquet($files) where {SPAN} and {TRUE}
-    group by device"""  # noqa: S608  (constants of ours)
 LAST_FEW = f"""
     select device, kind, epoch(time) as time, value from read_parquet($files) where {SPAN} and {TRUE}
     qualify row_number() over (partition by device, kind order by time desc) <= $number order by 3"""  # noqa: S608
@@ -77,16 +79,17 @@ class History:
 
     def __init__(self, store: ReadingStore) -> None:
         self._store = store
+        self._spans = store.spans
         self._database = duckdb.connect(config={"threads": 2})
         self._database.execute("set parquet_metadata_cache = true")
 
     def readings(self, device: str, kind: str, begin: float, end: float) -> Course:
         """All kept readings of one device between `begin` and `end` (s since 1970, both included), doubted ones too."""
         found = self._ask(
-            f"select epoch(time) as time, value, quality from read_parquet($files) where device = $device and {SPAN} "  # noqa: S608
-            "order by time",
-            self._store.files(_days(begin, end), (kind,)),
-            {"device": device, "begin": _micro(begin), "end": _micro(end)},
+            f"select epoch(time) as time, value, quality from read_parquet($files) where device = $device "  # noqa: S608
+            f"and kind = $kind and {SPAN} order by time",
+            lambda: self._store.files(_days(begin, end), (kind,)),
+            {"device": device, "kind": kind, "begin": _micro(begin), "end": _micro(end)},
         )
         if not found:
             none = np.empty(0, dtype=np.uint8)
@@ -103,7 +106,7 @@ class History:
 
     def last_before(self, moment: float, lookback: float, number: int = 1) -> Known:
         """The last `number` believed readings of every device up to `moment`, none older than `lookback` s; oldest first."""
-        files = self._store.files(_days(moment - lookback, moment), None)
+        files = lambda: self._store.files(_days(moment - lookback, moment), None)  # noqa: E731
         judged = list(self._store.notices.judged_devices)
         words = {"begin": _micro(moment - lookback), "end": _micro(moment), "number": number, "judged": judged}
         known = _known(self._ask(LAST_FEW, files, words))
@@ -114,59 +117,67 @@ class History:
                               np.append(known.value, value))  # fmt: skip
         return known
 
-    def known_at(self, moment: float, lookback: float) -> tuple[list[str], Floats, Floats]:
-        """Of every device the newest believed reading up to `moment`, none older than `lookback`: keys, times, values.
+    def known_at(self, moment: float, lookback: float) -> tuple[npt.NDArray[np.int64], Floats, Floats]:
+        """Of every device the newest believed reading up to `moment`, none older than `lookback` s: rows, times, values.
 
-        Starts from the hourly checkpoint before `moment` where there is one.
+        `lookback` is at most `REACH`. Read from the checkpoint of the quarter; where there is none, from the last one before it
+        and the readings since. Readings of a kind that the device has no more are left out.
         """
-        start = self._store.checkpoints.before(moment)
-        begin = start[0] if start is not None else moment - lookback
-        tables = [self._newest(begin, moment)]
-        if start is not None:
-            tables.insert(0, start[1])
-        table = newest(tables)
-        times = table["time"].cast(pa.int64()).to_numpy() / 1e6
-        recent = times >= moment - lookback
-        return table["device"].filter(pa.array(recent)).to_pylist(), times[recent], table["value"].to_numpy()[recent]
+        begin, end = _micro(moment - lookback) - 1, _micro(moment)
+        newest = self._tried(lambda: self._newest(begin, end))
+        for device, judgements in self._store.notices.judged_devices.items():
+            row = self._store.row_of(device)
+            if row >= 0 and _touch(judgements, moment - lookback, moment):
+                course = self._judged_course(device, moment - lookback, moment)
+                newest.time[row] = _micro(course.time[-1]) if len(course.time) else NEVER
+                newest.value[row] = course.value[-1] if len(course.time) else np.nan
+        rows = np.flatnonzero(newest.time != NEVER)
+        return rows, newest.time[rows] / 1e6, newest.value[rows]
 
-    def _newest(self, begin: float, end: float) -> pa.Table:
-        """The newest believed reading of each device in a span of time."""
-        judged = list(self._store.notices.judged_devices)
-        words = {"begin": _micro(begin), "end": _micro(end), "judged": judged}
-        files = self._store.files(_days(begin, end), None)
-        from_files = self._table(LAST, files, words)
-        device, time, value = [], [], []
-        for each in judged:
-            course = self._judged_course(each, begin, end)
-            if len(course.time):
-                device.append(each)
-                time.append(_micro(course.time[-1]))
-                value.append(course.value[-1])
-        more = pa.table([
-            pa.array(device, pa.string()), pa.array(time, pa.int64()).cast(pa.timestamp("us")), pa.array(value, pa.float64()),
-        ], names=["device", "time", "value"])  # fmt: skip
-        return more if from_files is None else pa.concat_tables([from_files.cast(more.schema), more])
+    def _newest(self, begin: int, end: int) -> Newest:
+        """Of every device the newest reading that the checks believed, after `begin` and not after `end` (µs)."""
+        newest = self._store.nothing_known()
+        start, since = self._store.checkpoints.at(end), begin
+        if start is not None and start.until >= begin:
+            since = start.until
+            for table in start.tables:
+                newest.take(table, begin, end)
+        if since < end:
+            for table in self._spans.believed(self._store.files(_days(since / 1e6, end / 1e6), None), since, end):
+                newest.take(table, since, end)
+        return newest
+
+    def make_checkpoint(self, quarter: int) -> bool:
+        """Make the checkpoint of a quarter of an hour (since 1970); False where readings of the past made it void meanwhile."""
+        self._store.promise(quarter)
+        begin = _micro(quarter * QUARTER)
+        until = begin + _micro(QUARTER)
+        return self._store.checkpoints.write(quarter, *self._tried(lambda: self._gathered(quarter, begin, until)))
+
+    def _gathered(self, quarter: int, begin: int, until: int) -> tuple[pa.Table, int]:
+        """What the checkpoint of a quarter holds, and up to where it is whole."""
+        since, start = begin - _micro(REACH), self._store.checkpoints.at(begin)
+        held: list[pa.Table] = []
+        if start is not None and start.until >= since:
+            held, since = [whole(start.tables, quarter, begin)], start.until
+        number = 0
+        for table in self._spans.believed(self._store.files(_days(since / 1e6, until / 1e6), None), since, until):
+            held.append(table)
+            number += len(table)
+            if number > MOST_ROWS // 2:
+                held, number = [whole(held, quarter, until)], 0
+                if len(held[0]) > MOST_ROWS:
+                    held, until = [whole(held, quarter, begin)], begin
+        return whole(held, quarter, until) if held else READING.empty_table(), until
 
     def _judged_course(self, device: str, begin: float, end: float) -> Course:
         kind = self._store.kind_of(device)
         found = self.readings(device, kind, begin, end) if kind else Course(*(np.empty(0),) * 2, *(np.empty(0, np.uint8),) * 2)
         return found.take(found.believed)
 
-    def make_checkpoint(self, hour: int) -> bool:
-        """Keep what was known at an hour (hours since 1970); False where readings of the past came meanwhile."""
-        changes = self._store.checkpoints.changes
-        moment = hour * HOUR
-        start = self._store.checkpoints.before(moment - 1.0)
-        tables = [self._newest(moment - 6 * HOUR if start is None else start[0], moment)]
-        if start is not None:
-            tables.insert(0, start[1])
-        table = newest(tables)
-        recent = table["time"].cast(pa.int64()).to_numpy() >= _micro(moment - REACH)
-        return self._store.checkpoints.write(hour, table.filter(pa.array(recent)), changes)
-
     def since(self, sequence: int) -> Known:
         """All believed readings that came after place `sequence` of the log, in the order they came."""
-        return _known(self._ask(SINCE, self._store.files_since(sequence), {"after": sequence}))
+        return _known(self._ask(SINCE, lambda: self._store.files_since(sequence), {"after": sequence}))
 
     def rejected(self, begin: float, end: float, most: int = 100, device: str = "") -> list[dict[str, Any]]:
         """The newest readings that arrived between two moments and were not believed, as plain values with reason and raw text.
@@ -174,7 +185,7 @@ class History:
         Doubted ones are among them only where one `device` is asked for.
         """
         days = _days(begin, end)
-        files = [f for day in days for f in sorted((self._store.rejected / day).glob("[0-9]*.parquet"))]
+        files = lambda: [f for day in days for f in sorted((self._store.rejected / day).glob("[0-9]*.parquet"))]  # noqa: E731
         query = (
             "select device, kind, epoch(time) as time, value, reason, raw, epoch(arrived) as arrived from read_parquet($files) "
             "where ($device = '' or device = $device) order by arrived desc limit $most"
@@ -187,7 +198,7 @@ class History:
                 f"and quality not in ({BELIEVED_WORDS}) order by arrived desc limit $most"
             )
             words = {"most": most, "device": device, "begin": _micro(begin), "end": _micro(end)}
-            doubted = _rows(self._ask(query, self._store.files(days, (self._store.kind_of(device),)), words))
+            doubted = _rows(self._ask(query, lambda: self._store.files(days, (self._store.kind_of(device),)), words))
             listed = sorted([*listed, *doubted], key=lambda r: -r["arrived"])[:most]
         return listed
 
@@ -201,21 +212,18 @@ class History:
     def device_counts(self, after: int = 0) -> list[tuple[str, str, int]]:
         """Number of readings of each device that came after place `after` of the log, by quality or reason."""
         listed: list[tuple[str, str, int]] = []
-        for files, word in (
-            (self._store.files_since(after), "quality"),
-            (self._store.rejected_since(after), "reason"),
-        ):
+        for files, word in ((self._store.files_since, "quality"), (self._store.rejected_since, "reason")):
             query = f"select device, {word} as word, count(*) as n {AFTER} group by all"
-            found = self._ask(query, files, {"after": after})
+            found = self._ask(query, lambda files=files: files(after), {"after": after})  # type: ignore[misc]
             if found:
                 listed += zip(found["device"].tolist(), found["word"].tolist(), found["n"].tolist(), strict=True)
         return listed
 
     def received(self, device: str, kind: str, begin: float, end: float) -> int:
         """Number of readings of one device that were measured between two moments."""
-        files = self._store.files(_days(begin, end), (kind,))
-        query = f"select count(*) as n from read_parquet($files) where device = $device and {SPAN}"  # noqa: S608
-        found = self._ask(query, files, {"device": device, "begin": _micro(begin), "end": _micro(end)})
+        query = f"select count(*) as n from read_parquet($files) where device = $device and kind = $kind and {SPAN}"  # noqa: S608
+        words = {"device": device, "kind": kind, "begin": _micro(begin), "end": _micro(end)}
+        found = self._ask(query, lambda: self._store.files(_days(begin, end), (kind,)), words)
         return int(found["n"][0]) if found else 0
 
     def export(
@@ -223,9 +231,8 @@ class History:
     ) -> Iterator[pa.RecordBatch]:
         """Readings between two moments by kind, device and time, with their final quality: one day at a time."""
         for day in _days(begin, end):
-            files = self._store.files((day,), kinds or None)
             words = {"begin": _micro(begin), "end": _micro(end), "devices": list(devices), "kinds": list(kinds)}
-            table = self._table(EXPORT, files, words)
+            table = self._table(EXPORT, lambda day=day: self._store.files((day,), kinds or None), words)  # type: ignore[misc]
             if table is not None and len(table):
                 yield from self._judged_table(table).to_batches(1 << 16)
 
@@ -245,34 +252,40 @@ class History:
                 table = table.set_column(4, "quality", pa.array(quality, pa.string()))
         return table
 
-    def _ask(self, query: str, files: Sequence[Path], words: dict[str, Any]) -> dict[str, npt.NDArray[Any]]:
-        if not files:
-            return {}
-        try:
-            with self._database.cursor() as cursor:
-                found: dict[str, Any] = cursor.execute(query, _words(query, files, words)).fetchnumpy()
-        except duckdb.Error as error:
-            raise _wrong(error, files) from error
-        return {
-            name: np.ma.filled(column) if isinstance(column, np.ma.MaskedArray) else column for name, column in found.items()
-        }
+    def _tried(self, question: Callable[[], Answer]) -> Answer:
+        """The answer of `question`, asked again where files that it listed were joined meanwhile. Raises OutsideError."""
+        for left in reversed(range(TRIES)):
+            try:
+                return question()
+            except (OSError, duckdb.Error, pa.ArrowException) as error:
+                if not left or not isinstance(error, (FileNotFoundError, duckdb.IOException)):
+                    raise OutsideError(f"cannot read the history: {words_of(error)}", str(self._store.readings)) from error
+        raise AssertionError("unreachable")
 
-    def _table(self, query: str, files: Sequence[Path], words: dict[str, Any]) -> pa.Table | None:
-        if not files:
-            return None
-        try:
+    def _ask(self, query: str, files: Files, words: dict[str, Any]) -> dict[str, npt.NDArray[Any]]:
+        def asked() -> dict[str, Any]:
+            listed = files()
+            if not listed:
+                return {}
             with self._database.cursor() as cursor:
-                return cursor.sql(query, params=_words(query, files, words)).to_arrow_table()
-        except duckdb.Error as error:
-            raise _wrong(error, files) from error
+                found: dict[str, Any] = cursor.execute(query, _words(query, listed, words)).fetchnumpy()
+                return found
+
+        return {n: np.ma.filled(c) if isinstance(c, np.ma.MaskedArray) else c for n, c in self._tried(asked).items()}
+
+    def _table(self, query: str, files: Files, words: dict[str, Any]) -> pa.Table | None:
+        def asked() -> pa.Table | None:
+            listed = files()
+            if not listed:
+                return None
+            with self._database.cursor() as cursor:
+                return cursor.sql(query, params=_words(query, listed, words)).to_arrow_table()
+
+        return self._tried(asked)
 
 
 def _words(query: str, files: Sequence[Path], words: dict[str, Any]) -> dict[str, Any]:
     return {"files": [str(f) for f in files], **{name: word for name, word in words.items() if f"${name}" in query}}
-
-
-def _wrong(error: duckdb.Error, files: Sequence[Path]) -> OutsideError:
-    return OutsideError(f"cannot read the history: {str(error).splitlines()[0]}", str(files[0].parent))
 
 
 def _known(found: dict[str, npt.NDArray[Any]]) -> Known:
@@ -289,6 +302,11 @@ def _rows(found: dict[str, npt.NDArray[Any]]) -> list[dict[str, Any]]:
 def _codes(words: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
     used, place = np.unique(np.asarray(words, dtype=str), return_inverse=True)
     return np.array([CODES[str(w)] for w in used], dtype=np.uint8)[place]
+
+
+def _touch(judgements: Sequence[Judgement], begin: float, end: float) -> bool:
+    """Whether any of them speaks of readings between two moments."""
+    return any(each.begin <= end and each.end >= begin for each in judgements)
 
 
 def _days(begin: float, end: float) -> list[str]:

@@ -18,7 +18,8 @@ import datetime as dt
 import json
 import math
 import threading
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,13 +34,16 @@ from citytwin.errors import OutsideError
 from citytwin.io.stores.checkpoints import Checkpoints
 from citytwin.io.stores.files import sync, words_of, write_note, write_partial
 from citytwin.io.stores.notices import NoticeStore
+from citytwin.io.stores.spans import Newest, Spans
 from citytwin.state import Arrivals, Quality
 
 DAY = 86400.0
 MOST_RECENT = 40  # recent files of one day before they are sorted into kinds
 MOST_SORTED = 12  # sorted files of one day, kind and size class before they are made one
 SIZE_CLASS = 8  # files are merged with others at most so many times their size: each row is rewritten a few times, not hundreds
-MOST_BYTES = 24 << 20  # of files that are made one (2 to 3 million readings), so that it fits into little memory
+MOST_BYTES = 16 << 20  # of files that are made one (2 to 3 million readings), so that it fits into little memory
+MOST_YOUNG = 2 << 20  # bytes of files that are made one though their readings are
+YOUNG = 2700.0  # seconds old or less: what no checkpoint says yet
 
 WORD = pa.dictionary(pa.int32(), pa.string())
 MOMENT = pa.timestamp("us")  # UTC; without a zone, since DuckDB and pandas need nothing more to read that
@@ -66,11 +70,14 @@ class ReadingStore:
         self.checkpoints = Checkpoints(folder / "checkpoints")
         self._note = folder / "committed.json"
         self._keys = pa.array(keys, pa.string())
+        self._rows = {key: row for row, key in enumerate(keys)}
         self._kind_names = pa.array([k.name for k in kinds] or [""], pa.string())
         self._kind = kind
         self._qualities = pa.array([q.word for q in Quality], pa.string())
         for each in (self.readings, self.rejected):
             each.mkdir(parents=True, exist_ok=True)
+        self.spans = Spans()
+        self._committing = threading.Lock()
         self.moving = threading.Lock()  # held while files change names, and while they are listed
         self._touched = {p.name for p in self.readings.iterdir()}  # days with something new since the last compaction
         self.committed = self._recover()
@@ -91,14 +98,31 @@ class ReadingStore:
         with self.moving:
             return sorted(f for f in self.readings.glob("*/*/[0-9]*.parquet") if _places(f)[1] > sequence)
 
+    def row_of(self, device: str) -> int:
+        """The row of a device; -1 where there is no such device."""
+        return self._rows.get(device, -1)
+
     def kind_of(self, device: str) -> str:
         """The kind of a device; empty where there is no such device."""
-        row = pc.index(self._keys, device).as_py()
+        row = self.row_of(device)
         return str(self._kind_names[int(self._kind[row])]) if row >= 0 else ""
+
+    def nothing_known(self) -> Newest:
+        """Of each device row the newest reading, before any was looked at."""
+        return Newest(self._rows, self._kind_names.to_pylist(), self._kind)
+
+    def promise(self, quarter: int) -> None:
+        """A checkpoint is about to be made from the files: commits that are under way end first, later ones heed it."""
+        with self._committing:
+            self.checkpoints.promise(quarter)
 
     def days(self) -> list[str]:
         """The days of which there are readings, oldest first."""
         return sorted(p.name for p in self.readings.iterdir() if p.is_dir())
+
+    def touched(self, day: str) -> bool:
+        """Whether something was added to a day since its files were last sorted."""
+        return day in self._touched
 
     def bytes_of(self, day: str) -> int:
         """Bytes of the readings of one day."""
@@ -123,7 +147,11 @@ class ReadingStore:
 
         Raises OutsideError (a full disk, say); the same commit can then be tried again.
         """
-        name = f"{self.committed + 1}-{last}.parquet"
+        with self._committing:
+            self._commit(batch, last, f"{self.committed + 1}-{last}.parquet")
+            self.notices.take(batch.notices)
+
+    def _commit(self, batch: Arrivals, last: int, name: str) -> None:
         written: list[tuple[Path, Path]] = []
         try:
             kept = batch.kept & (batch.row >= 0)
@@ -150,8 +178,6 @@ class ReadingStore:
             self.checkpoints.undo(name)
             raise OutsideError(f"cannot write the history: {words_of(error)}", str(self.readings)) from error
         self.committed = last
-        for judgement in self.notices.take(batch.notices):
-            self.checkpoints.forget(judgement.begin, judgement.end)
 
     def _table(self, batch: Arrivals, chosen: npt.NDArray[np.int64]) -> pa.Table:
         row = batch.row[chosen]
@@ -213,15 +239,24 @@ class ReadingStore:
         for name in sorted(self._touched):
             day = self.readings / name
             recent = sorted((day / "recent").glob("[0-9]*.parquet"), key=_places)
+            wait = bool(recent)
             if len(recent) > most_recent:
                 replaced += self._replace_all(day, _by_bytes(recent))
-            elif not recent:
-                self._touched.discard(name)
             for kind in sorted(p for p in day.iterdir() if p.is_dir() and p.name != "recent"):
                 for files in _by_size(sorted(kind.glob("[0-9]*.parquet"), key=_places)):
                     if len(files) > max(most_sorted, 1):
-                        replaced += self._replace_all(day, _by_bytes(files))
+                        young = self._too_young(files)
+                        wait |= young
+                        replaced += 0 if young else self._replace_all(day, _by_bytes(files))
+            if not wait:
+                self._touched.discard(name)
         return replaced
+
+    def _too_young(self, files: list[Path]) -> bool:
+        """Whether a large file would be made of readings of the last while, which a question about just now has to read."""
+        if sum(f.stat().st_size for f in files) < MOST_YOUNG:
+            return False
+        return max(self.spans.span(f)[1] for f in files) / 1e6 > time.time() - YOUNG
 
     def _replace_all(self, day: Path, groups: list[list[Path]]) -> int:
         for files in groups:
@@ -253,11 +288,10 @@ class ReadingStore:
         """Replace `files` of one day by one sorted file a kind."""
         places = [_places(f) for f in files]
         name = f"{min(p[0] for p in places)}-{max(p[1] for p in places)}.parquet"
-        table = pa.concat_tables([pq.read_table(f, schema=SCHEMA) for f in files]).unify_dictionaries()
         written = []
         try:
-            for kind, part in _by_kind(table):
-                written.append(write_partial(part, day / kind / name))
+            for kind, table in _sorted([pq.read_table(f, schema=SCHEMA) for f in files]):
+                written.append(write_partial(table, day / kind / name))
             add = [[str(p.relative_to(day)), str(f.relative_to(day))] for p, f in written]
             final = {f for _, f in written}
             remove = [str(f.relative_to(day)) for f in files if f not in final]
@@ -268,6 +302,25 @@ class ReadingStore:
             raise OutsideError(f"cannot compact the history: {words_of(error)}", str(day)) from error
         with self.moving:
             _carry_out(day / "_compaction.json")
+
+
+def _sorted(tables: list[pa.Table]) -> Iterator[tuple[str, pa.Table]]:
+    """The readings of one day in `tables`, kind by kind, by device and time.
+
+    Device and time are one whole number of 64 bits, so that files that are sorted already are joined by merging them.
+    """
+    table = pa.concat_tables(tables).unify_dictionaries()
+    device, kind = (np.concatenate([c.indices.to_numpy() for c in table[name].chunks]) for name in ("device", "kind"))
+    words = table["device"].chunk(0).dictionary
+    rank = np.empty(len(words), dtype=np.int64)
+    rank[pc.sort_indices(words).to_numpy()] = np.arange(len(words))
+    moment = table["time"].cast(pa.int64()).to_numpy()
+    order = np.argsort(rank[device] << 37 | (moment - moment.min()), kind="stable")  # a day has fewer than 2^37 microseconds
+    of = kind[order]
+    for code, name in enumerate(table["kind"].chunk(0).dictionary.to_pylist()):
+        chosen = order if (of == code).all() else order[of == code]
+        if len(chosen):
+            yield name, table.take(pa.array(chosen))
 
 
 def _carry_out(note: Path) -> None:

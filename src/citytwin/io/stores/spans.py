@@ -1,0 +1,118 @@
+"""Readings of a span of time, from whichever files hold some; and of each device the newest of them.
+
+Only files and row groups whose statistics say that they reach into the span are read, and of those the four columns that are
+needed; a sorted file of a whole day is read whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from citytwin.sim.jit import kernel
+from citytwin.state import BELIEVED
+
+WORD = pa.dictionary(pa.int32(), pa.string())
+READING = pa.schema([("device", WORD), ("kind", WORD), ("time", pa.timestamp("us")), ("value", pa.float64())])
+NEVER = np.iinfo(np.int64).min
+_BELIEVED = [q.word for q in BELIEVED]
+_Key = tuple[int, int, int]
+
+
+class Spans:
+    """Remembers of what span of time the readings in a file are, so that most files need not be opened."""
+
+    def __init__(self) -> None:
+        self._known: dict[Path, tuple[_Key, int, int]] = {}
+
+    def span(self, path: Path) -> tuple[int, int]:
+        """First and last moment (µs since 1970) in a file; (1, 0) where it is empty. Raises OSError, pa.ArrowException."""
+        said = path.stat()
+        key = (said.st_ino, said.st_size, said.st_mtime_ns)
+        found = self._known.get(path)
+        if found is None or found[0] != key:
+            groups = _groups(pq.read_metadata(path))
+            found = (key, min((g[0] for g in groups), default=1), max((g[1] for g in groups), default=0))
+            if len(self._known) > 100_000:
+                self._known.clear()
+            self._known[path] = found
+        return found[1:]
+
+    def believed(self, files: Iterable[Path], after: int, until: int) -> Iterator[pa.Table]:
+        """Readings that the checks believed, measured after `after` and not after `until` (µs since 1970), file by file.
+
+        Columns device, kind, time, value. Raises OSError where a file is gone, pa.ArrowException where it is none.
+        """
+        for path in files:
+            first, last = self.span(path)
+            if first <= until and last > after and first <= last:
+                yield _read(path, after, until)
+
+
+def _groups(metadata: Any) -> list[tuple[int, int]]:
+    """First and last moment of each row group; of one without statistics all moments."""
+    column = metadata.schema.to_arrow_schema().get_field_index("time")
+    found = []
+    for number in range(metadata.num_row_groups):
+        said = metadata.row_group(number).column(column).statistics
+        whole = (NEVER, np.iinfo(np.int64).max)
+        found.append((said.min_raw, said.max_raw) if said is not None and said.has_min_max else whole)
+    return found
+
+
+def _read(path: Path, after: int, until: int) -> pa.Table:
+    with pq.ParquetFile(path) as file:
+        groups = [n for n, (first, last) in enumerate(_groups(file.metadata)) if first <= until and last > after]
+        table = file.read_row_groups(groups, columns=[*READING.names, "quality"])
+    moment = table["time"].cast(pa.int64()).to_numpy()
+    chosen = (moment > after) & (moment <= until)
+    quality = table["quality"].unify_dictionaries()
+    if quality.num_chunks:
+        true = np.array([w in _BELIEVED for w in quality.chunk(0).dictionary.to_pylist()])
+        if not true.all():
+            chosen &= np.concatenate([true[c.indices.to_numpy()] for c in quality.chunks])
+    table = table.select(READING.names)
+    return table if chosen.all() else table.filter(pa.array(chosen))
+
+
+class Newest:
+    """Of each device row the newest of many readings: `time` (µs since 1970, `NEVER`: none) and `value`.
+
+    `rows`: row by device key; `kinds`: names of kinds, `kind`: index of the kind of each row. A reading of another kind than
+    its device has now is not of it.
+    """
+
+    def __init__(self, rows: dict[str, int], kinds: Sequence[str], kind: npt.NDArray[np.int32]) -> None:
+        self.time = np.full(len(kind), NEVER)
+        self.value = np.full(len(kind), np.nan)
+        self._rows, self._kinds, self._kind = rows, {name: i for i, name in enumerate(kinds)}, kind
+
+    def take(self, table: pa.Table, after: int, until: int) -> None:
+        """Look at the readings of a table (`READING`) after `after` and not after `until` (µs)."""
+        for batch in table.to_batches():
+            device, kind = batch["device"], batch["kind"]
+            row = np.array([self._rows.get(key, -1) for key in device.dictionary.to_pylist()], dtype=np.int64)
+            of = np.array([self._kinds.get(name, -1) for name in kind.dictionary.to_pylist()], dtype=np.int64)
+            fold(
+                device.indices.to_numpy(), kind.indices.to_numpy(), batch["time"].cast(pa.int64()).to_numpy(),
+                batch["value"].to_numpy(), row, of, self._kind, after, until, self.time, self.value,
+            )  # fmt: skip
+
+
+@kernel
+def fold(
+    device: Any, kind: Any, moment: Any, value: Any, row: Any, of: Any, kind_of: Any, after: int, until: int,
+    best: Any, found: Any,
+) -> None:  # fmt: skip
+    """Enter into `best` (moments) and `found` (values) by device row what is newer there; of two at one moment the last."""
+    for i in range(len(device)):
+        r = row[device[i]]
+        if r >= 0 and of[kind[i]] == kind_of[r] and after < moment[i] <= until and moment[i] >= best[r]:
+            best[r] = moment[i]
+            found[r] = value[i]
