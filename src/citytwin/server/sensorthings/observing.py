@@ -116,7 +116,7 @@ class Observing:
             wait = min(wait * 2, 0.2)
 
     def _refused(self, since: float) -> dict[str, str]:
-        """Devices of whose readings that reached the log since then one was not believed, and why; the broker keeps our clock."""
+        """Devices of whose readings since then (by the log, on our clock) one was not believed, and why."""
         return {str(r["device"]): str(r["reason"]) for r in self._twin.quality()["recent"] if float(r["time"]) >= since}
 
     def _ids(self, readings: list[Reading]) -> dict[int, int]:
