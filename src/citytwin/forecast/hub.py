@@ -16,6 +16,10 @@ from citytwin.forecast.vintages import Vintages
 KEY = ["reference_date", "horizon", "location", "target_end_date"]
 COLUMNS = ["reference_date", "target", "horizon", "target_end_date", "location", "output_type", "output_type_id", "value"]
 
+OTHERS = {"quantile": "output_type_id", "forecast_date": "reference_date", "origin_date": "reference_date",
+          "type": "output_type", "model": "model_id"}  # fmt: skip
+"""Names that hubs gave columns before, or give them elsewhere."""
+
 
 def write_forecasts(table: pd.DataFrame, path: Path) -> None:
     """Write a hubverse table as CSV (or .csv.gz, .parquet), whole or not at all."""
@@ -33,15 +37,17 @@ def write_forecasts(table: pd.DataFrame, path: Path) -> None:
 
 
 def read_forecasts(path: Path, model: str | None = None, target: str | None = None) -> pd.DataFrame:
-    """The quantile rows of a hubverse file: KEY, output_type_id, value. Of several models in a file `model` is taken.
+    """The quantile rows of a hub's file: KEY, output_type_id, value. Of several models in a file `model` is taken.
 
-    Without `target_end_date` the horizon counts weeks after the reference date. Raises InputError.
+    Also the older form (forecast_date, target "2 wk ahead inc hosp", type, quantile). Without `target_end_date` the horizon
+    counts weeks after the reference date. Where hubs count from another day than the last of a week (`origin_date`, a Monday),
+    the reference date becomes the first last day of a week from then on, and horizons count from it. Raises InputError.
     """
     try:
         table = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path, dtype=str)
     except (OSError, ValueError, pd.errors.ParserError) as error:
         raise InputError(f"cannot be read: {getattr(error, 'strerror', None) or error}", str(path)) from error
-    table = table.rename(columns={"quantile": "output_type_id", "forecast_date": "reference_date"})
+    table = _older(table.rename(columns={k: v for k, v in OTHERS.items() if v not in table.columns}))
     table = _chosen(_chosen(table, "model_id", model, path), "target", target, path)
     missing = [c for c in ("reference_date", "horizon", "location", "output_type_id", "value") if c not in table.columns]
     if missing:
@@ -59,7 +65,28 @@ def read_forecasts(path: Path, model: str | None = None, target: str | None = No
         out["target_end_date"] = out["reference_date"] + pd.to_timedelta(7 * out["horizon"], unit="D")
     if out[["reference_date", "target_end_date"]].isna().any(axis=None):
         raise InputError("a date cannot be read", str(path), "as in 2025-01-11")
-    return out
+    return _by_weeks(out)
+
+
+def _older(table: pd.DataFrame) -> pd.DataFrame:
+    """A table whose targets say the horizon ("2 wk ahead inc hosp") with the horizon in a column of its own."""
+    if "horizon" in table.columns or "target" not in table.columns:
+        return table
+    said = table["target"].astype(str).str.extract(r"^(\d+) (?:wk|week)s? ahead (.*)$")
+    weekly = said[0].notna()
+    if not weekly.any():
+        return table
+    return table[weekly].assign(horizon=said[0][weekly], target="wk " + said[1][weekly])
+
+
+def _by_weeks(table: pd.DataFrame) -> pd.DataFrame:
+    """Reference dates that are last days of weeks, with horizons counted from them."""
+    gap = (table["target_end_date"] - table["reference_date"]).dt.days
+    other = gap != 7 * table["horizon"]
+    if other.any():
+        table.loc[other, "reference_date"] += pd.to_timedelta(gap[other] % 7, unit="D")
+        table.loc[other, "horizon"] = (table["target_end_date"] - table["reference_date"]).dt.days[other] // 7
+    return table
 
 
 def _chosen(table: pd.DataFrame, column: str, wanted: str | None, path: Path) -> pd.DataFrame:

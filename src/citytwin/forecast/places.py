@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from citytwin.errors import InputError
-from citytwin.forecast.vintages import table_of
+from citytwin.forecast.tables import table_of, tables_of
 
 USUAL = "wk inc flu hosp"
 
@@ -32,7 +32,5 @@ def target_of(paths: Iterable[Path], wanted: str | None) -> str:
     """The target to write: the one asked for, else the only one that the files name, else `USUAL`."""
     if wanted:
         return wanted
-    found = {
-        str(t) for path in paths for table in [table_of(path)] if "target" in table.columns for t in table["target"].unique()
-    }
+    found = {str(t) for table in tables_of(paths).values() if "target" in table.columns for t in table["target"].unique()}
     return found.pop() if len(found) == 1 else USUAL

@@ -2,12 +2,11 @@
 
 A file is CSV (also .gz) or Parquet, long (one row a number) or wide (a column a place). Long: a date, a value, and where there
 are several of them a location and a release (`as_of`). Column names of forecast hubs, national institutes and plain tables are
-understood (`NAMES`).
+understood (`NAMES`). Files without a release whose names hold a date, as archives of releases do, are releases of that day.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,17 +18,61 @@ import pandas as pd
 
 from citytwin.errors import InputError, nearest
 from citytwin.forecast.quantiles import Array
+from citytwin.forecast.tables import RELEASES, dated, tables_of, whole_weeks
 
 Dates = npt.NDArray[np.datetime64]
 WEEK = np.timedelta64(7, "D")
 
 NAMES: dict[str, tuple[str, ...]] = {
-    "date": ("target_end_date", "date", "week_ending_date", "week_ending", "week_end", "weekendingdate", "time", "time_value"),
-    "as_of": ("as_of", "asof", "issue", "issue_date", "release", "release_date", "version", "vintage"),
-    "location": ("location", "geo_value", "fips", "state", "jurisdiction", "region", "zone", "location_name", "abbreviation"),
-    "value": ("value", "observation", "cases", "admissions", "count", "counts", "hospitalisations", "hospitalizations"),
+    "date": (
+        "target_end_date",
+        "truth_date",
+        "date",
+        "week_ending_date",
+        "week_ending",
+        "week_end",
+        "weekendingdate",
+        "end_date",
+        "week_ending_saturday",
+        "time",
+        "time_value",
+        "year_week",
+        "yearweek",
+        "iso_week",
+        "week",
+    ),
+    "as_of": RELEASES,
+    "location": (
+        "location",
+        "geo_value",
+        "fips",
+        "state",
+        "jurisdiction",
+        "country_code",
+        "country",
+        "county",
+        "region",
+        "zone",
+        "location_name",
+        "abbreviation",
+    ),
+    "value": (
+        "value",
+        "observation",
+        "cases",
+        "admissions",
+        "count",
+        "counts",
+        "hospitalisations",
+        "hospitalizations",
+        "incidence",
+        "weekly_rate",
+        "rate",
+    ),
 }
 """Names that a column may have, the likeliest first (case and blanks do not matter)."""
+FEW = 0.005
+"""Share of numbers below zero (corrections of earlier ones) up to which they count as unknown; with more a file is refused."""
 
 
 @dataclass(frozen=True)
@@ -104,29 +147,17 @@ def read_vintages(
     where: column -> value that a row must have, where a file holds several groups. places: only these.
     target: of several in a column `target`, this one.
     """
-    files = [paths] if isinstance(paths, (str, Path)) else list(paths)
-    frame = pd.concat([_long(_targeted(table_of(Path(p)), target), Path(p), where or {}) for p in files], ignore_index=True)
+    files = tables_of([paths] if isinstance(paths, (str, Path)) else paths)
+    first = str(next(iter(files)))
+    frame = pd.concat([_long(_targeted(t, target), p, where or {}) for p, t in dated(files)], ignore_index=True)
     if places is not None:
         wanted = set(places)
         missing = sorted(wanted - set(frame["location"]))
         if missing:
-            raise InputError(f'no location "{missing[0]}"', str(files[0]), nearest(missing[0], frame["location"].unique()))
+            raise InputError(f'no location "{missing[0]}"', first, nearest(missing[0], frame["location"].unique()))
         frame = frame[frame["location"].isin(wanted)]
-    frame = _weekly(frame, str(files[0]))
-    return _cube(frame, str(files[0]))
-
-
-def table_of(path: Path) -> pd.DataFrame:
-    """A table as it stands, all text where it is CSV, column names in lower case with _. Raises InputError."""
-    try:
-        frame = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path, dtype=str, keep_default_na=True)
-    except (OSError, ValueError, pd.errors.ParserError) as error:
-        words = getattr(error, "strerror", None) or str(error)
-        raise InputError(f"cannot be read: {words}", str(path)) from error
-    frame.columns = [re.sub(r"[\s\-]+", "_", str(c).strip().lower()) for c in frame.columns]
-    if frame.empty:
-        raise InputError("holds no rows", str(path))
-    return frame
+    frame = _weekly(frame, first)
+    return _cube(frame, first)
 
 
 def _targeted(frame: pd.DataFrame, target: str | None) -> pd.DataFrame:
@@ -179,7 +210,7 @@ def _melted(frame: pd.DataFrame, date: str, as_of: str | None, path: Path) -> pd
 
 
 def _days(column: pd.Series, path: Path, name: str) -> pd.Series:
-    days = pd.to_datetime(column, errors="coerce", format="mixed", utc=True).dt.tz_localize(None)
+    days = pd.to_datetime(whole_weeks(column), errors="coerce", format="mixed", utc=True).dt.tz_localize(None)
     bad = days.isna() & column.notna()
     if bad.any():
         raise InputError(f'"{column[bad].iloc[0]}" is not a date', f"{path}: {name}", "as in 2025-01-11")
@@ -192,9 +223,10 @@ def _numbers(column: pd.Series, path: Path, name: str) -> npt.NDArray[np.float64
     bad = numbers.isna() & ~blank
     if bad.any():
         raise InputError(f'"{column[bad].iloc[0]}" is not a number', f"{path}: {name}")
-    if (numbers < 0).any():
+    below = numbers < 0
+    if below.mean() > FEW:
         raise InputError(f"{numbers.min():g} is below zero", f"{path}: {name}", "counts are zero or more")
-    return numbers.to_numpy(dtype=float)
+    return numbers.mask(below).to_numpy(dtype=float)
 
 
 def _weekly(frame: pd.DataFrame, path: str) -> pd.DataFrame:

@@ -13,7 +13,7 @@ from citytwin.city import City
 from citytwin.errors import InputError, nearest
 from citytwin.forecast.city import STREAMS, CityReadings
 from citytwin.forecast.quantiles import Array
-from citytwin.forecast.vintages import table_of
+from citytwin.forecast.tables import table_of
 
 KINDS = {"case_reports": "cases", "hospital_admissions": "admissions", "wastewater_virus": "wastewater"}
 """Kinds of device, and which stream each is of."""
