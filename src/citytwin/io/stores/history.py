@@ -140,11 +140,10 @@ class History:
         start, since = self._store.checkpoints.at(end), begin
         if start is not None and start.until >= begin:
             since = start.until
-            for table in start.tables:
-                newest.take(table, begin, end)
+            newest.take(start.tables, begin, end)
         if since < end:
-            for table in self._spans.believed(self._store.files(_days(since / 1e6, end / 1e6), None), since, end):
-                newest.take(table, since, end)
+            files = self._store.files(_days(since / 1e6, end / 1e6), None)
+            newest.take(self._spans.believed(files, since, end), since, end)
         return newest
 
     def make_checkpoint(self, quarter: int) -> bool:

@@ -21,6 +21,8 @@ from citytwin.state import BELIEVED
 WORD = pa.dictionary(pa.int32(), pa.string())
 READING = pa.schema([("device", WORD), ("kind", WORD), ("time", pa.timestamp("us")), ("value", pa.float64())])
 NEVER = np.iinfo(np.int64).min
+TOGETHER = 4_000_000  # readings that are held at once
+LARGE = 300_000  # readings of a file that is worth reading on more than one core
 _BELIEVED = [q.word for q in BELIEVED]
 _Key = tuple[int, int, int]
 
@@ -67,9 +69,10 @@ def _groups(metadata: Any) -> list[tuple[int, int]]:
 
 
 def _read(path: Path, after: int, until: int) -> pa.Table:
-    with pq.ParquetFile(path) as file:
+    with pq.ParquetFile(path, pre_buffer=False) as file:
+        large = file.metadata.num_rows > LARGE
         groups = [n for n, (first, last) in enumerate(_groups(file.metadata)) if first <= until and last > after]
-        table = file.read_row_groups(groups, columns=[*READING.names, "quality"])
+        table = file.read_row_groups(groups, columns=[*READING.names, "quality"], use_threads=large)
     moment = table["time"].cast(pa.int64()).to_numpy()
     chosen = (moment > after) & (moment <= until)
     quality = table["quality"].unify_dictionaries()
@@ -93,16 +96,32 @@ class Newest:
         self.value = np.full(len(kind), np.nan)
         self._rows, self._kinds, self._kind = rows, {name: i for i, name in enumerate(kinds)}, kind
 
-    def take(self, table: pa.Table, after: int, until: int) -> None:
-        """Look at the readings of a table (`READING`) after `after` and not after `until` (µs)."""
+    def take(self, tables: Iterable[pa.Table], after: int, until: int) -> None:
+        """Look at the readings in tables (`READING`) after `after` and not after `until` (µs)."""
+        held: list[pa.Table] = []
+        for table in tables:
+            held.append(table)
+            if sum(map(len, held)) > TOGETHER:
+                self._take(pa.concat_tables(held), after, until)
+                held = []
+        if held:
+            self._take(pa.concat_tables(held), after, until)
+
+    def _take(self, table: pa.Table, after: int, until: int) -> None:
+        table = table.unify_dictionaries()  # looked up once then, however many files a device is in
+        row = of = np.empty(0, dtype=np.int64)
         for batch in table.to_batches():
             device, kind = batch["device"], batch["kind"]
-            row = np.array([self._rows.get(key, -1) for key in device.dictionary.to_pylist()], dtype=np.int64)
-            of = np.array([self._kinds.get(name, -1) for name in kind.dictionary.to_pylist()], dtype=np.int64)
+            if not len(row):
+                row, of = self._places(device.dictionary, self._rows), self._places(kind.dictionary, self._kinds)
             fold(
                 device.indices.to_numpy(), kind.indices.to_numpy(), batch["time"].cast(pa.int64()).to_numpy(),
                 batch["value"].to_numpy(), row, of, self._kind, after, until, self.time, self.value,
             )  # fmt: skip
+
+    @staticmethod
+    def _places(words: pa.Array, known: dict[str, int]) -> npt.NDArray[np.int64]:
+        return np.array([known.get(word, -1) for word in words.to_pylist()], dtype=np.int64)
 
 
 @kernel
