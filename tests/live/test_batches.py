@@ -86,7 +86,7 @@ def test_a_long_stream_is_cut_into_messages_that_the_log_takes():
     parts = pieces_of(stream, 200_000)
     assert max(map(len, parts)) <= 200_000
     from citytwin.io.feeds.arrow import read_arrow
-    from citytwin.io.feeds.scan import words_of
+    from citytwin.io.feeds.words import words_of
 
     names = words_of([b"d7"])
     assert np.concatenate([read_arrow(p, names).value for p in parts]).tolist() == list(range(50_000))

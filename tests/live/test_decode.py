@@ -15,7 +15,7 @@ from citytwin.columns import shipped
 from citytwin.io.feeds.arrow import write_arrow
 from citytwin.io.feeds.decode import Decoder, subject_of, topic_of
 from citytwin.io.feeds.mqtt import packet
-from citytwin.io.feeds.scan import moment, number_at
+from citytwin.io.feeds.numbers import moment, number_at
 from citytwin.io.feeds.wire import Messages, PullConnection
 from citytwin.state import Quality
 from citytwin.state.notices import read_notice
@@ -87,7 +87,7 @@ def test_a_batch_of_lines_keeps_each_line_apart(decoder):
     found = decoder.decode(sent(lines, subject=b"readings.lines"))
     words = [Quality(q) for q in found.quality]
     assert words == [Quality.GOOD, Quality.UNREADABLE, Quality.UNKNOWN_DEVICE, Quality.GOOD]
-    assert found.part.tolist() == [0, 2, 3, 4]
+    assert found.part.tolist() == [0, 1, 2, 3]
     assert decoder.look(lines) == {"good": 2, "unreadable": 1, "unknown_device": 1}
 
 

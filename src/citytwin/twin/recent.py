@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pyarrow.parquet as pq
 
 from citytwin.io.feeds.arrow import rows_of
-from citytwin.io.feeds.scan import Words
+from citytwin.io.feeds.words import Words
 from citytwin.io.stores.readings import ReadingStore
 from citytwin.sim.jit import kernel
 from citytwin.state import BELIEVED, Arrivals, Quality

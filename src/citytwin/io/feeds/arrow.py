@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from citytwin.errors import InputError
-from citytwin.io.feeds.scan import Words, places_of
+from citytwin.io.feeds.words import Words, places_of
 
 MOST_ROWS = 200_000  # of one message of the log
 HINT = "columns device (text), time (timestamp or s since 1970), value (number); unit (text), longitude, latitude may follow"
@@ -85,7 +85,7 @@ def rows_of(keys: pa.Array, names: Words) -> npt.NDArray[np.int32]:
         _, offsets, data = keys.buffers()
         begin = np.frombuffer(offsets, np.int64, len(keys) + 1, 8 * keys.offset)
         arena = np.frombuffer(data, np.uint8) if data is not None and data.size else np.empty(0, np.uint8)
-        places_of(arena, begin, *names, place)
+        places_of(arena, begin, names, place)
         if keys.null_count:
             place[keys.is_null().to_numpy(zero_copy_only=False)] = -1
     return place

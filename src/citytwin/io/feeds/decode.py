@@ -1,12 +1,13 @@
 """From messages of the log to arrays: batches of MQTT packets, JSON lines, Arrow streams, single messages.
 
-The plain ones, nearly all, are read by kernels over the whole batch (`citytwin.io.feeds.scan`); each other one by itself
-(`citytwin.io.feeds.spoken`). What cannot be understood keeps its payload and a reason.
+Kernels find the payloads of all messages at once (`citytwin.io.feeds.framing`) and read the plain ones, nearly all
+(`citytwin.io.feeds.scan`); each other one is read by itself (`citytwin.io.feeds.spoken`). What cannot be understood keeps its
+payload and a reason.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -14,28 +15,18 @@ import numpy.typing as npt
 from citytwin.columns import DeviceKind
 from citytwin.errors import InputError
 from citytwin.io.feeds.arrow import Columns, read_arrow
+from citytwin.io.feeds.framing import count_payloads, find_payloads, find_readings
 from citytwin.io.feeds.mapping import Mappings
-from citytwin.io.feeds.scan import (
-    EARLIEST,
-    LATEST,
-    Bytes,
-    Units,
-    Words,
-    count_members,
-    count_packets,
-    find,
-    split_lines,
-    split_members,
-    split_packets,
-    understand,
-)  # fmt: skip
+from citytwin.io.feeds.scan import EARLIEST, LATEST, NAMED, Units, understand
 from citytwin.io.feeds.spoken import MOST_RAW, Listener, Said
 from citytwin.io.feeds.subjects import ARROW, LINES, MQTT, SINGLE
 from citytwin.io.feeds.wire import Messages
+from citytwin.io.feeds.words import joined
 from citytwin.state import Arrivals, Quality
 
 Index = npt.NDArray[np.int64]
 MOST_UNITS = 64  # of which kernels know the factors
+TEXTS = (MQTT.encode(), LINES.encode())
 
 
 def topic_of(subject: bytes) -> bytes:
@@ -62,25 +53,20 @@ class Decoder:
     def decode(self, messages: Messages) -> Arrivals:
         """All readings in `messages`, those not understood among them."""
         found: list[Arrivals] = []
-        singles: list[int] = []
-        ways: dict[bytes, Callable[[bytes], tuple[Arrivals, Index]]] = {
-            MQTT.encode(): self._packets, LINES.encode(): self._lines, ARROW.encode(): self._arrow,
-        }  # fmt: skip
+        texts: list[int] = []
         for i, subject in enumerate(messages.subject):
-            way = ways.get(subject)
-            if way is not None:
-                found += self._singles(messages, singles)
-                singles = []
-                batch, part = way(messages.payload[i])
-                found.append(_in_the_log(batch, messages.sequence[i], messages.stamp[i], part))
-            elif subject.startswith(SINGLE.encode()):
-                singles.append(i)
-        found += self._singles(messages, singles)
-        return found[0] if len(found) == 1 else Arrivals.joined(found) if found else Arrivals.empty()
+            if subject == ARROW.encode():
+                found += [self._texts(messages, texts), _in_the_log(self._arrow(messages.payload[i]), messages, np.array([i]))]
+                texts = []
+            elif subject in TEXTS or subject.startswith(SINGLE.encode()):
+                texts.append(i)
+        found.append(self._texts(messages, texts))
+        return _one_after_the_other(found)
 
     def look(self, lines: bytes) -> dict[str, int]:
         """How many readings of a batch of JSON lines can be understood, by reason: {"good": n, "unreadable": n, ...}."""
-        return _counted(self._lines(lines)[0])
+        place, row = np.array([[0, 0, 0, len(lines)]]), np.array([len(self.spoken.keys)], np.int32)
+        return _counted(self._together(lines, place, row)[0])
 
     def look_arrow(self, stream: bytes) -> dict[str, int]:
         """The same of an Arrow stream. Raises InputError where it is none."""
@@ -88,68 +74,34 @@ class Decoder:
 
     # -- the forms ----------------------------------------------------------------------------------------------------
 
-    def _packets(self, payload: bytes) -> tuple[Arrivals, Index]:
-        """Readings of MQTT PUBLISH packets, and their numbers."""
-        data = np.frombuffer(payload, dtype=np.uint8)
-        n = count_packets(data)
-        row, again, place = np.empty(n, np.int32), np.empty(n, np.bool_), np.empty((n, 4), np.int64)
-        split_packets(data, *self.spoken.topics, row, again, place)
-        whole = np.flatnonzero(row >= len(self.spoken.keys)).tolist()  # packets that are batches themselves
-        found, begin = [], 0
-        for i in [*whole, n]:
-            if begin < i:
-                found.append(self._some_packets(payload, data, row[begin:i], place[begin:i]))
-            if i < n:
-                way = self._lines if row[i] == len(self.spoken.keys) else self._arrow
-                found.append(way(payload[place[i, 2] : place[i, 3]])[0])
-            begin = i + 1
-        batch = found[0] if len(found) == 1 else Arrivals.joined(found) if found else Arrivals.empty()
-        return batch, np.arange(len(batch))
-
-    def _some_packets(self, payload: bytes, data: Bytes, row: npt.NDArray[np.int32], place: Index) -> Arrivals:
-        def one(i: int) -> list[Said]:
-            a, b, c, d = place[i].tolist()
-            return self.spoken.message(payload[a:b], payload[c:d])
-
-        return self._together(data, place[:, 2], place[:, 3], row, None, one)[0]
-
-    def _lines(self, payload: bytes) -> tuple[Arrivals, Index]:
-        """Readings of JSON lines, and the numbers of their lines."""
-        data = np.frombuffer(payload, dtype=np.uint8)
-        place = np.empty((payload.count(b"\n") + 1, 2), np.int64)
-        place = place[: split_lines(data, place)]
-
-        def one(i: int) -> list[Said]:
-            a, b = place[i].tolist()
-            line = payload[a:b]
-            return [self.spoken.line(line)] if line.strip() else []
-
-        row = np.full(len(place), -1, np.int32)
-        return self._together(data, place[:, 0], place[:, 1], row, self.spoken.names, one)
-
-    def _singles(self, messages: Messages, chosen: list[int]) -> list[Arrivals]:
-        """Messages of one payload each."""
+    def _texts(self, messages: Messages, chosen: list[int]) -> Arrivals:
+        """Readings of the messages `chosen`: MQTT PUBLISH packets, JSON lines, single readings."""
         if not chosen:
-            return []
-        payloads = [messages.payload[i] for i in chosen]
-        topics = [topic_of(messages.subject[i]) for i in chosen]
-        end = np.cumsum([len(p) for p in payloads])
-        begin = np.concatenate(([0], end[:-1]))
-        row = np.array([find(self.spoken.topics, t) for t in topics], dtype=np.int32)
-        data = np.frombuffer(b"".join(payloads), dtype=np.uint8)
-        batch, of = self._together(data, begin, end, row, None, lambda i: self.spoken.message(topics[i], payloads[i]))
-        place = np.array(chosen)[of] if len(of) else of
-        sequence = np.array(messages.sequence, dtype=np.int64)[place]
-        part = np.arange(len(of)) - np.searchsorted(of, of)  # several readings of one message count on
-        return [_in_the_log(batch, sequence, np.array(messages.stamp, dtype=np.int64)[place], part)]
+            return Arrivals.empty()
+        packets = np.array([messages.subject[i] == MQTT.encode() for i in chosen])
+        words = [w for i in chosen for w in (topic_of(messages.subject[i]), messages.payload[i])]
+        text, start = joined(words)
+        data = np.frombuffer(text, np.uint8)
+        n = count_payloads(data, start, packets)
+        row, place, of = np.empty(n, np.int32), np.empty((n, 4), np.int64), np.empty(n, np.int64)
+        find_payloads(data, start, packets, self.spoken.topics, row, place, of)
+        found, come, begin = [], [], 0
+        for i in [*np.flatnonzero(row > len(self.spoken.keys)).tolist(), n]:  # between packets that are Arrow streams
+            batch, payload = self._together(text, place[begin:i], row[begin:i])
+            found.append(batch)
+            come.append(of[begin:i][payload])
+            if i < n:
+                found.append(self._arrow(text[place[i, 2] : place[i, 3]]))
+                come.append(np.full(len(found[-1]), of[i]))
+            begin = i + 1
+        return _in_the_log(_one_after_the_other(found), messages, np.array(chosen)[np.concatenate(come)])
 
-    def _arrow(self, payload: bytes) -> tuple[Arrivals, Index]:
-        """Readings of an Arrow stream, and their numbers."""
+    def _arrow(self, payload: bytes) -> Arrivals:
+        """Readings of an Arrow stream."""
         try:
-            columns = read_arrow(payload, self.spoken.names)
+            return self._from_columns(read_arrow(payload, self.spoken.names))
         except InputError:
-            return _arrivals([Said(-1, np.nan, np.nan, Quality.UNREADABLE, ARROW, payload[:MOST_RAW])]), np.zeros(1, np.int64)
-        return self._from_columns(columns), np.arange(len(columns))
+            return _arrivals([Said(-1, np.nan, np.nan, Quality.UNREADABLE, ARROW, payload[:MOST_RAW])])
 
     def _from_columns(self, columns: Columns) -> Arrivals:
         batch = _plain(columns.device, np.array(columns.time), np.array(columns.value))
@@ -184,56 +136,51 @@ class Decoder:
 
     # -- plain and other payloads together ----------------------------------------------------------------------------
 
-    def _together(
-        self, data: Bytes, begin: Index, end: Index, row: npt.NDArray[np.int32], names: Words | None,
-        one: Callable[[int], list[Said]],
-    ) -> tuple[Arrivals, Index]:  # fmt: skip
-        """Readings of n payloads in their order, and for each the number of its payload; `one` reads payload i by itself."""
+    def _together(self, text: bytes, place: Index, row: npt.NDArray[np.int32]) -> tuple[Arrivals, Index]:
+        """Readings of n payloads in their order, and for each the number of its payload, as `find_payloads` gave them."""
         if len(self.spoken.factors) != self._number_of_units:
             self._number_of_units = len(self.spoken.factors)
             self._units = _known_units(self.spoken.factors)
-        begin, end, row, of = _members(data, begin, end, row) if names is None else (begin, end, row, np.arange(len(begin)))
-        n = len(begin)
+        data, lines = np.frombuffer(text, np.uint8), row == len(self.spoken.keys)
+        begin, end, of, head = np.empty((4, len(row) + text.count(b"\n") + text.count(b"{")), np.int64)
+        n = find_readings(data, place, lines, begin, end, of, head)
+        begin, end, of, head = begin[:n], end[:n], of[:n], head[:n]
+        who = np.where(lines, np.int32(NAMED), row)[of]
         value, time, slow = np.empty(n), np.empty(n), np.empty(n, np.uint8)
-        table = names or self.spoken.names
-        understand(data, begin, end, row, names is not None, table, self.kind, self._units, value, time, slow)
-        others = np.unique(of[slow != 0])
+        understand(data, begin, end, who, self.spoken.names, self.kind, self._units, value, time, slow)
+        others = np.unique(head[slow != 0])
         if not len(others):
-            return _plain(row, time, value), of
-        known = ~np.isin(of, others)  # a list with one member that is not plain is read whole, by itself
-        of = of[known]
-        plain = _plain(row[known], time[known], value[known])
-        said = [(i, s) for i in others.tolist() for s in one(i)]
-        rest = _arrivals([s for _, s in said])
-        numbers = np.concatenate((of, np.array([i for i, _ in said], dtype=np.int64)))
-        order = np.argsort(numbers, kind="stable")
-        return _sorted(Arrivals.joined([plain, rest]), order), numbers[order]
+            return _plain(who, time, value), of
 
+        def one(k: int) -> list[Said]:
+            """The readings that begin with reading k, by themselves: a line, or a whole payload."""
+            if lines[of[k]]:
+                line = text[begin[k] : end[k]]
+                return [self.spoken.line(line)] if line.strip() else []
+            a, b, c, d = place[of[k]].tolist()
+            return self.spoken.message(text[a:b], text[c:d])
 
-def _members(
-    data: Bytes, begin: Index, end: Index, row: npt.NDArray[np.int32]
-) -> tuple[Index, Index, npt.NDArray[np.int32], Index]:
-    """Begin, end and row of each object, those in lists by themselves, and the number of its payload."""
-    number = np.empty(len(begin), np.int64)
-    count_members(data, begin, end, number)
-    total = int(number.sum())
-    if total == len(begin):
-        return begin, end, row, np.arange(total)
-    first, last, of = np.empty(total, np.int64), np.empty(total, np.int64), np.empty(total, np.int64)
-    split_members(data, begin, end, number, first, last, of)
-    return first, last, row[of], of
+        known = np.flatnonzero(~np.isin(head, others))  # a list with one member that is not plain is read whole, by itself
+        said = [(k, s) for k in others.tolist() for s in one(k)]
+        both = Arrivals.joined([_plain(who[known], time[known], value[known]), _arrivals([s for _, s in said])])
+        number = np.concatenate((known, np.array([k for k, _ in said], dtype=np.int64)))
+        order = np.argsort(number, kind="stable")
+        return _sorted(both, order), of[number[order]]
 
 
 def _known_units(factors: dict[tuple[int, str], tuple[float, float] | None]) -> Units:
     """The units that kernels convert."""
     known = [(k, u, f) for (k, u), f in factors.items() if f is not None][:MOST_UNITS]
-    words = [u.encode("utf-8", "replace") for _, u, _ in known]
-    start = np.zeros(len(known) + 1, dtype=np.int64)
-    np.cumsum([len(w) for w in words], out=start[1:])
+    text, start = joined([u.encode("utf-8", "replace") for _, u, _ in known])
     return Units(
-        np.frombuffer(b"".join(words), dtype=np.uint8), start, np.array([k for k, _, _ in known], dtype=np.int32),
+        np.frombuffer(text, np.uint8), start, np.array([k for k, _, _ in known], dtype=np.int32),
         np.array([f[0] for _, _, f in known], dtype=np.float64), np.array([f[1] for _, _, f in known], dtype=np.float64),
     )  # fmt: skip
+
+
+def _one_after_the_other(batches: list[Arrivals]) -> Arrivals:
+    some = [b for b in batches if len(b)]
+    return some[0] if len(some) == 1 else Arrivals.joined(some) if some else Arrivals.empty()
 
 
 def _plain(row: npt.NDArray[np.int32], time: npt.NDArray[np.float64], value: npt.NDArray[np.float64]) -> Arrivals:
@@ -259,16 +206,17 @@ def _sorted(batch: Arrivals, order: Index) -> Arrivals:
     return found
 
 
-def _in_the_log(batch: Arrivals, sequence: int | Index, stamp: int | Index, part: Index) -> Arrivals:
-    """`batch` with its place in the log; readings that say no time are of when they came (`stamp`, ns since 1970).
+def _in_the_log(batch: Arrivals, messages: Messages, of: Index) -> Arrivals:
+    """`batch` with its place in the log; `of`: from which of the messages each reading is, rising, or one for all.
 
-    Those of one message are then a microsecond apart: they are several readings, not one that came twice.
+    Readings that say no time are of when they came. Those of one message are then a microsecond apart: they are several
+    readings, not one that came twice.
     """
     n = len(batch)
-    batch.arrived = np.broadcast_to(np.asarray(stamp, dtype=np.float64) / 1e9, n).copy()
-    batch.sequence = np.broadcast_to(np.asarray(sequence, dtype=np.int64), n).copy()
-    batch.part = part.astype(np.int32)
-    batch.time = np.where(np.isnan(batch.time), batch.arrived + part * 1e-6, batch.time)
+    batch.arrived = np.broadcast_to(np.array(messages.stamp, dtype=np.float64)[of] / 1e9, n).copy()
+    batch.sequence = np.broadcast_to(np.array(messages.sequence, dtype=np.int64)[of], n).copy()
+    batch.part = (np.arange(n) - np.searchsorted(batch.sequence, batch.sequence)).astype(np.int32)
+    batch.time = np.where(np.isnan(batch.time), batch.arrived + batch.part * 1e-6, batch.time)
     return batch
 
 

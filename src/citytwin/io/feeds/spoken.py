@@ -17,8 +17,9 @@ from citytwin import units
 from citytwin.columns import DeviceKind
 from citytwin.errors import InputError
 from citytwin.io.feeds.mapping import Mappings, Spoken
-from citytwin.io.feeds.scan import EARLIEST, LATEST, find, words_of
+from citytwin.io.feeds.scan import EARLIEST, LATEST
 from citytwin.io.feeds.subjects import BATCHES
+from citytwin.io.feeds.words import find, words_of
 from citytwin.jsonable import NOT_JSON
 from citytwin.state import Quality
 

@@ -32,7 +32,7 @@ import pyarrow.parquet as pq
 from citytwin.columns import DeviceKind
 from citytwin.errors import OutsideError
 from citytwin.io.stores.checkpoints import Checkpoints
-from citytwin.io.stores.files import sync, words_of, write_note, write_partial
+from citytwin.io.stores.files import ARRIVED_GROUP, sync, words_of, write_note, write_partial
 from citytwin.io.stores.notices import NoticeStore
 from citytwin.io.stores.spans import Newest, Spans
 from citytwin.state import Arrivals, Quality
@@ -156,7 +156,7 @@ class ReadingStore:
         try:
             kept = batch.kept & (batch.row >= 0)
             for day, table in self._days(self._table(batch, np.flatnonzero(kept))):
-                written.append(write_partial(table, self.readings / day / "recent" / name))
+                written.append(write_partial(table, self.readings / day / "recent" / name, ARRIVED_GROUP))
                 self._touched.add(day)
             for day, table in self._days(self._rejected_table(batch, np.flatnonzero(~kept)), "arrived"):
                 written.append(write_partial(table, self.rejected / day / name))
