@@ -56,14 +56,17 @@ def link_of(value: Any) -> int | None:
 
 
 def only_links(relation: Relation, value: Any) -> list[int]:
-    """The ids of a relation that is changed; entities inline are refused, as the standard asks."""
+    """The ids of a relation that is changed; entities inline are refused, as the standard asks.
+
+    One that has an id is a link, whatever else is said of it: clients write back what they have read.
+    """
     values = value if relation.many else [value]
     if not isinstance(values, list):
         raise InputError(f"{relation.name} is a list", relation.name)
     out = []
     for each in values:
         id = link_of(each)
-        if id is None or set(each) - {"@iot.id", "id"}:
+        if id is None:
             raise InputError(
                 "a change cannot hold related entities inline", relation.name, 'link to them, as in {"@iot.id": 7}'
             )

@@ -92,11 +92,11 @@ class Change:
         target = SETS[relation.target]
         if relation.link is None:
             for each in said:
-                if link_of(each) is not None:
-                    raise InputError(
-                        f"{relation.name} cannot be linked from here", relation.name, f"change the {target.one} itself"
-                    )
-                self.make(target, each, {entities.one: id}, depth + 1)
+                other = link_of(each)
+                if other is None:
+                    self.make(target, each, {entities.one: id}, depth + 1)
+                else:
+                    self._adopt(relation, id, [other])
             return
         ids = []
         for each in said:
@@ -128,6 +128,16 @@ class Change:
         self._insert(HISTORICAL, {"id": historical, "time": _now(), "Thing": thing})
         for each in locations:
             self._cursor.execute("insert into own.was_located values ($a, $b)", {"a": historical, "b": each})
+
+    def _adopt(self, relation: Relation, id: int, ids: list[int]) -> None:
+        """Make entities of the many side of a relation those of entity `id`."""
+        target = SETS[relation.target]
+        for each in ids:
+            self.must_be(target, each)
+            if self._asking.one(self._cursor, target, each)[relation.column] != id:
+                self._own(target, each)
+                words = {"id": id, "each": each}
+                self._cursor.execute(f'update own."{target.name}" set "{relation.column}" = $id where id = $each', words)
 
     def _replace_links(self, link: str, column: str, id: int, pairs: list[tuple[int, int]]) -> None:
         self._cursor.execute(f"delete from own.{link} where {column} = $id", {"id": id})
@@ -231,10 +241,8 @@ class Change:
                     self.must_be(SETS[relation.target], each)
                 if not relation.many:
                     values[relation.column] = ids[0]
-                elif relation.link is not None:
-                    pairs.append((relation, ids))
                 else:
-                    raise InputError(f"{relation.name} cannot be linked from here", relation.name, "change the other end")
+                    pairs.append((relation, ids))
         self._own(entities, id)
         if values:
             words = {f"v{i}": v for i, v in enumerate(values.values())}
@@ -243,7 +251,10 @@ class Change:
         if entities is LOCATIONS and "location" in values:
             self._cursor.execute("delete from own.generated where location = $id", {"id": id})
         for relation, ids in pairs:
-            self.pair(entities, id, relation, ids)
+            if relation.link is not None:
+                self.pair(entities, id, relation, ids)
+            else:
+                self._adopt(relation, id, ids)
 
     def _own(self, entities: Entities, id: int) -> None:
         """Make sure that there is a row of our own for what is to be changed."""
