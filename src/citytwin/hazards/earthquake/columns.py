@@ -41,6 +41,8 @@ CELL = (
            (0.01, 0.05, 0.1, 0.2, 0.4, 0.8), course=False),
     Column("shaking_spread", "cell", "1", "standard deviation of ln of the peak ground acceleration: how uncertain it is", 0.0,
            5.0, 0.0, "last", "level", (0.1, 0.2, 0.3, 0.4, 0.5, 0.6), course=False),
+    Column("shaking_change", "cell", "1", "what stations and reports changed: ln of the peak ground acceleration with them "
+           "over what models alone say", -5.0, 5.0, 0.0, "last", "change", (-1.0, -0.5, -0.2, 0.2, 0.5, 1.0), course=False),
     _share("liquefaction_probability", "cell", "probability that the ground liquefies, at the median shaking"),
     _share("slope_failure_probability", "cell", "probability that the slope fails, at the median shaking"),
 )  # fmt: skip
@@ -52,6 +54,8 @@ BUILDING = (
            "building)", 0.0, 5.0, 0.0, "last", "damage", categories=LEVELS, source=HAZUS, course=False),
     _share("heavy_damage_probability", "building", "probability of extensive damage or worse"),
     _share("collapse_probability", "building", "probability of collapse"),
+    _share("ground_failure_probability", "building", "probability that failing ground damages the building extensively or "
+           "worse, at the median shaking; rough"),
     _number("quake_injured", "building", "1", "people injured (severities 1 to 3), expected"),
     _number("quake_killed", "building", "1", "people killed, expected"),
     _number("quake_trapped", "building", "1", "people who cannot leave a collapsed building by themselves, expected"),

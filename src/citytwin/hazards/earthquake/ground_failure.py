@@ -97,13 +97,18 @@ def critical_acceleration(
     return np.where(np.degrees(a) >= 5.0, critical, np.inf)
 
 
-def slope_failure(acceleration: npt.ArrayLike, critical: npt.ArrayLike) -> F64:
-    """Probability that a slope of `critical` acceleration (g) fails at PGA (g), by its Newmark displacement."""
+def newmark(acceleration: npt.ArrayLike, critical: npt.ArrayLike) -> F64:
+    """Newmark displacement (m) of a slope of `critical` acceleration (g) at PGA (g): Jibson (2007), equation 6."""
     pga, ac = np.asarray(acceleration, dtype=np.float64), np.asarray(critical, dtype=np.float64)
     ratio = np.clip(ac / np.maximum(pga, 1e-9), 1e-6, 1.0)
     with np.errstate(divide="ignore"):
         displacement = 10 ** (0.215 + 2.341 * np.log10(1.0 - ratio) - 1.438 * np.log10(ratio))
-    return np.where(ratio < 1.0, 0.335 * (1.0 - np.exp(-0.048 * displacement**1.565)), 0.0)
+    return np.where(ratio < 1.0, displacement / 100.0, 0.0)
+
+
+def slope_failure(acceleration: npt.ArrayLike, critical: npt.ArrayLike) -> F64:
+    """Probability that a slope of `critical` acceleration (g) fails at PGA (g), by its Newmark displacement."""
+    return np.asarray(0.335 * (1.0 - np.exp(-0.048 * (100.0 * newmark(acceleration, critical)) ** 1.565)), dtype=np.float64)
 
 
 def slope_of(elevation: npt.NDArray[np.floating], cell_size: float) -> F64:

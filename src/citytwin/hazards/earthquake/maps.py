@@ -46,10 +46,11 @@ def ground_columns(city: City, scene: Scene, stations: Stations | None, correlat
     slope = ground_failure.slope_of(ground.elevation, ground.cell_size)
     slides = ground_failure.slope_failure(pga, ground_failure.critical_acceleration(slope))
     wet = ground_failure.liquefaction(
-        pgv, spread_out(vs30), scene.params.precipitation, _to_water(city), scene.params.water_table, pga
+        pgv, spread_out(vs30), scene.params.precipitation, to_water(city), scene.params.water_table, pga
     )  # fmt: skip
     fields = {
         "ground_acceleration": pga * G, "ground_velocity": pgv / 100.0, "shaking_spread": spread_out(spread[0]),
+        "shaking_change": np.clip(spread_out(mean[0] - shaken.median[0]), -5.0, 5.0),
         "liquefaction_probability": np.where(_open_water(city), 0.0, wet), "slope_failure_probability": slides,
     }  # fmt: skip
     return {name: values.ravel() for name, values in fields.items()}
@@ -59,7 +60,7 @@ def _open_water(city: City) -> npt.NDArray[np.bool_]:
     return np.asarray(city.ground.layer("water") > 0.5, dtype=np.bool_)
 
 
-def _to_water(city: City) -> F64:
+def to_water(city: City) -> F64:
     """Distance (km) of each cell to the nearest water surface on the raster."""
     from scipy.ndimage import distance_transform_edt
 

@@ -21,6 +21,7 @@ Velocity = Annotated[float, Quantity("m/s"), Field(gt=0, le=10)]
 Polygon = Annotated[list[LonLat], Field(min_length=3, json_schema_extra={"format": "polygon"})]
 Mechanism = Literal["strike-slip", "normal", "reverse", "unknown"]
 Code = Literal["PC", "LC", "MC", "HC"]
+Susceptibility = Literal["none", "very_low", "low", "moderate", "high", "very_high"]
 Level = Literal["none", "slight", "moderate", "extensive", "complete", "collapsed"]
 
 
@@ -141,6 +142,11 @@ class EarthquakeParameters(Parameters):
     precipitation: float = Field(800.0, ge=0, le=10_000, description="Mean precipitation, mm a year (liquefaction)")
     water_table: Annotated[float, Quantity("m"), Field(ge=0, le=500)] = Field(
         5.0, description="Depth to ground water, as in 5 m"
+    )
+    ground_failure: bool = Field(True, description="Whether liquefied ground and failing slopes damage buildings and mains")
+    susceptibility: Susceptibility | None = Field(
+        None,
+        description="Susceptibility to liquefaction everywhere; else that of buildings and zones, else by Vs30 and water",
     )
     debris_reach: float = Field(0.5, ge=0, le=2, description="How far a collapsed building falls, as a share of its height")
 
