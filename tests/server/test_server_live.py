@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
+import os
+import socket
 import struct
 import time
+from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import websockets
@@ -66,13 +71,13 @@ def test_a_past_snapshot_has_the_values_of_that_time(server, client):
 def test_a_page_gets_a_snapshot_then_each_change(server):
     async def look() -> tuple[list[dict], list[dict]]:
         frames, words = [], []
-        async with websockets.connect(server.websocket) as socket:
+        async with websockets.connect(server.websocket) as page:
             while not frames:
-                message = await asyncio.wait_for(socket.recv(), 10)
+                message = await asyncio.wait_for(page.recv(), 10)
                 (frames if isinstance(message, bytes) else words).append(message)
             server.loop.call_soon_threadsafe(server.twin.push, [5, 6], [7.0, 8.0])
             while len(frames) < 2 or not any(json.loads(w)["type"] == "clock" for w in words):
-                message = await asyncio.wait_for(socket.recv(), 10)
+                message = await asyncio.wait_for(page.recv(), 10)
                 (frames if isinstance(message, bytes) else words).append(message)
         return [decoded(f) for f in frames], [json.loads(w) for w in words]
 
@@ -89,8 +94,8 @@ def test_a_page_gets_a_snapshot_then_each_change(server):
 
 def test_pages_that_leave_are_forgotten(server):
     async def visit() -> None:
-        async with websockets.connect(server.websocket) as socket:
-            await asyncio.wait_for(socket.recv(), 10)
+        async with websockets.connect(server.websocket) as page:
+            await asyncio.wait_for(page.recv(), 10)
 
     asyncio.run(visit())
     end = time.monotonic() + 5
@@ -130,6 +135,55 @@ def test_a_stalled_page_does_not_hold_up_the_others(server):
             return got
 
     assert asyncio.run(look())
+
+
+MEGABYTE = 1 << 20
+
+
+def test_a_socket_that_does_not_read_costs_no_memory_and_then_gets_the_newest(server):
+    """A page whose machine sleeps: 200 MB of changes pass it by; when it reads again it is told how things stand now."""
+    hub, before = server.app.state.served.hub, set(server.app.state.served.hub.pages)
+    with socket.socket() as page:
+        page.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+        page.settimeout(10)
+        page.connect(("127.0.0.1", int(server.url.rsplit(":", 1)[1])))
+        key = base64.b64encode(bytes(16)).decode()
+        page.sendall(f"GET /api/live HTTP/1.1\r\nHost: {server.url[7:]}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                     f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n\r\n".encode())  # fmt: skip
+        stream = page.makefile("rb")
+        while stream.readline() != b"\r\n":
+            pass
+        (box,) = set(hub.pages) - before
+        used = _resident()
+        for _ in range(200):
+            server.call(lambda: box.put_delta(bytes(MEGABYTE)))
+            assert len(box.deltas) <= WAITING
+        assert _resident() - used < 40 * MEGABYTE
+        server.call(lambda: server.twin.push([3], [42.0]))
+        passed, newest = 0, None
+        while newest is None:
+            opcode, body = _message(stream)
+            passed += len(body)
+            if opcode == 2 and body[:4] == struct.pack("<BBH", 1, 1, 0):
+                frame = decoded(body)
+                newest = frame if frame["value"][3] == 42.0 else None
+        assert newest["sequence"] == hub.sequence
+        assert passed < 40 * MEGABYTE
+
+
+def _resident() -> int:
+    """Bytes of memory that this process (the server runs in it) holds."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def _message(stream: BinaryIO) -> tuple[int, bytes]:
+    """One unmasked, unfragmented WebSocket frame (RFC 6455, 5.2)."""
+    first, length = stream.read(2)
+    if length == 126:
+        (length,) = struct.unpack(">H", stream.read(2))
+    elif length == 127:
+        (length,) = struct.unpack(">Q", stream.read(8))
+    return first & 15, stream.read(length)
 
 
 def test_a_snapshot_of_150000_devices_takes_milliseconds():
