@@ -1,6 +1,6 @@
 """The epidemic as a whole: spread against theory and history, forecasts against what came; runs when named.
 
-Each part is a module of its own (`epidemic_spread`, `epidemic_forecast`), which a run of everything takes by itself.
+Each part is a module of its own, which a run of everything takes by itself.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from importlib.util import find_spec
 
 from validation.__main__ import judged
 
-PARTS = ("epidemic_spread", "epidemic_forecast")
+PARTS = ("epidemic_spread", "epidemic_contacts", "epidemic_history", "epidemic_city_forecast", "epidemic_forecast")
 
 
 def main(arguments: list[str]) -> int:

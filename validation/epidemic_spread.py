@@ -1,4 +1,4 @@
-"""The epidemic against theory: final size, growth, households, threshold, small populations, extinction, contacts, history.
+"""The epidemic against theory: final size, growth, households, threshold, small populations, extinction, two forms.
 
 Contacts are declared so that theory applies: one community that mixes evenly, or households alone. Bounds are about three
 standard errors of the number of people that a case has, or the width of what was published.
@@ -12,22 +12,16 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 from scipy import optimize
 
-from benchmarks.epidemic import DAY, city_of
-from citytwin.city import City
-from citytwin.hazards.epidemic import Epidemic, contacts
-from citytwin.hazards.epidemic.arrays import AGE_GROUPS, COMMUNITY, HOUSEHOLD
-from citytwin.hazards.epidemic.disease import Disease, parse_disease, read_disease
+from citytwin.hazards.epidemic import contacts
+from citytwin.hazards.epidemic.arrays import COMMUNITY, HOUSEHOLD
+from citytwin.hazards.epidemic.disease import Disease, parse_disease
 from citytwin.hazards.epidemic.law import law_of, staying
 from citytwin.hazards.epidemic.metapopulation import Metapopulation
 from citytwin.hazards.epidemic.mobility import mixing_of
 from citytwin.hazards.epidemic.outbreak import Outbreak, no_policy
-from citytwin.hazards.epidemic.parameters import EpidemicParameters
 from citytwin.hazards.epidemic.people import People, assemble
-from citytwin.sim import Planned, Setup, Streams, columns_with, intervention
-from citytwin.state import State
 from validation.case import Row
 
 Array = npt.NDArray[np.float64]
@@ -271,178 +265,4 @@ def _smooth(values: Array) -> Array:
     return np.convolve(values, np.full(7, 1 / 7), "same")
 
 
-def germany() -> Iterator[Row]:
-    """Contacts by age of a made city with Germany's ages against those that Mistry et al. (2021) infer for Germany."""
-    folder = SHARED / "epi_contact_matrices_mistry2021"
-    if not folder.is_dir():
-        return
-    from citytwin.city.synthetic import synthesize
-    from citytwin.hazards.epidemic.mobility import leisure
-    from citytwin.hazards.epidemic.people import read_persons, settle
-
-    city = synthesize(30_000, 0, 3)
-    people = settle(city, read_persons(city), np.random.default_rng(1), [])
-    mixing = mixing_of(people, leisure(city, people, "gravity", 2000.0))
-    ours = contacts.matrix(people, contacts.rates(people, {}), mixing).sum(axis=0)
-    theirs = pd.read_csv(folder / "Germany_country_level_M_overall_contact_matrix_18.csv", header=None).to_numpy()
-    ages = pd.read_csv(folder / "Germany_country_level_age_distribution_18.csv", header=None)[1].to_numpy()
-    count = np.bincount(people.town.age_group, minlength=AGE_GROUPS)
-    eigen = [float(np.abs(np.linalg.eigvals(m)).max()) for m in (ours, theirs)]
-    mean = [float((m.sum(axis=1) * w).sum() / w.sum()) for m, w in ((ours, count), (theirs, ages))]
-    yield Row(
-        "epidemic: contacts by age, Germany (Mistry 2021)",
-        "relative difference of mean contacts",
-        0.15,
-        abs(mean[0] / mean[1] - 1),
-    )
-    yield Row(
-        "epidemic: contacts by age, Germany (Mistry 2021)",
-        "relative difference of eigenvalue",
-        0.15,
-        abs(eigen[0] / eigen[1] - 1),
-    )
-    yield Row(
-        "epidemic: contacts by age, Germany (Mistry 2021)", "1 - correlation of log contacts", 0.25, 1 - _likeness(ours, theirs)
-    )
-    diary = _polymod()
-    if diary is not None:
-        total = [m.sum(axis=1) for m in (ours, diary)]
-        yield Row(
-            "epidemic: contacts by age, POLYMOD Germany", "1 - correlation of log contacts", 0.35, 1 - _likeness(ours, diary)
-        )
-        shares = [_children_with_children(m) for m in (ours, diary)]
-        yield Row("epidemic: contacts by age, POLYMOD Germany", "share of pupils' contacts with pupils: diff.", 0.15,
-                  abs(shares[0] - shares[1]))  # fmt: skip
-        assert len(total) == 2
-
-
-def _likeness(a: Array, b: Array) -> float:
-    low = 0.02
-    return float(np.corrcoef(np.log(a[:15, :15] + low).ravel(), np.log(b[:15, :15] + low).ravel())[0, 1])
-
-
-def _children_with_children(m: Array) -> float:
-    return float(m[1:4, 1:4].sum() / m[1:4].sum())
-
-
-def _polymod() -> Array | None:
-    """Mean contacts a day by five-year groups of participants and contacts, of Germany's diaries."""
-    folder = SHARED / "epi_polymod"
-    if not folder.is_dir():
-        return None
-    who = pd.read_csv(folder / "participants.csv.gz", low_memory=False)
-    met = pd.read_csv(folder / "contacts.csv.gz", low_memory=False)
-    who = who[(who["country"] == "Germany") & who["part_age_exact"].notna()]
-    met = met.merge(who[["part_id", "part_age_exact"]], on="part_id")
-    age = met["cnt_age_exact"].fillna((met["cnt_age_est_min"] + met["cnt_age_est_max"]) / 2)
-    met = met[age.notna()].assign(age=age[age.notna()])
-    row = np.minimum(met["part_age_exact"] // 5, AGE_GROUPS - 1).astype(int)
-    column = np.minimum(met["age"] // 5, AGE_GROUPS - 1).astype(int)
-    out = np.zeros((AGE_GROUPS, AGE_GROUPS))
-    np.add.at(out, (row, column), 1.0)
-    people = np.bincount(np.minimum(who["part_age_exact"] // 5, AGE_GROUPS - 1).astype(int), minlength=AGE_GROUPS)
-    return np.asarray(out / np.maximum(people, 1)[:, None])
-
-
-def hagelloch() -> Iterator[Row]:
-    """Measles in Hagelloch 1861 (188 children, line list): families and classes as they were, our measles, R0 as declared.
-
-    Nobody was fitted: the measles file, with contacts in families, classes and the village.
-    """
-    path = SHARED / "epi_outbreaks_small" / "measles_hagelloch_1861.csv"
-    if not path.is_file():
-        return
-    cases = pd.read_csv(path, parse_dates=["date_of_prodrome"])
-    family = pd.factorize(cases["family_ID"])[0]
-    disease = read_disease("measles")
-    onset = (cases["date_of_prodrome"] - cases["date_of_prodrome"].min()).dt.days.to_numpy()
-    interval = onset - onset[pd.Index(cases["case_ID"]).get_indexer(cases["infector"].fillna(-1))]
-    interval = interval[(cases["infector"].fillna(0) > 0).to_numpy() & (interval > 0)]
-    law = law_of(disease)
-    names = list(disease.states)
-    latent, prodrome = staying(law, names.index("exposed"), 0), staying(law, names.index("prodrome"), 0)
-    expected = (latent * np.arange(1, len(latent) + 1)).sum() + _when(latent, prodrome, law, names)
-    yield Row(
-        "epidemic: measles, Hagelloch 1861", "serial interval: difference from 10.4 d (d)", 1.0, abs(expected - interval.mean())
-    )
-    group = cases["class"].to_numpy(int) - 1
-    people = assemble(cases["age"].to_numpy(int), family, np.zeros(family.max() + 1, np.int64), group, [1, 1], 1)
-    mixing = mixing_of(people, np.eye(1))
-    rates = contacts.rates(people, {})
-    per_contact = contacts.transmission(disease, law, contacts.matrix(people, rates, mixing))
-    first = np.flatnonzero(people.row == int(np.argmin(onset)))
-    sizes, middles, at_home = [], [], []
-    for seed in range(40):
-        run = Outbreak(people, law, names, contacts.effective(rates, disease, per_contact), mixing, seed, 120)
-        run.seed_people(first)
-        for _ in range(110):
-            run.step(no_policy(people))
-        new = np.array(run.infected_by_day)
-        if new.sum() > 20:
-            sizes.append(new.sum())
-            middles.append(float((np.arange(len(new)) * new).sum() / new.sum()) + 9.0)
-            place = run.tally.place.sum(axis=(0, 2))
-            at_home.append(place[HOUSEHOLD] / place[:6].sum())
-    yield Row(
-        "epidemic: measles, Hagelloch 1861", "share of the 188 that escapes (none did)", 0.05, 1 - float(np.mean(sizes)) / 188
-    )
-    observed = float(onset.mean())
-    yield Row(
-        "epidemic: measles, Hagelloch 1861",
-        "mean day of prodrome: difference (d)",
-        10.0,
-        abs(float(np.mean(middles)) - observed),
-    )
-    yield Row("epidemic: measles, Hagelloch 1861", "share infected in the family: diff. from 0.42", 0.2,
-              abs(float(np.mean(at_home)) - 77 / 184))  # fmt: skip
-
-
-def _when(latent: Array, prodrome: Array, law: Any, names: list[str]) -> float:
-    """Mean days from the begin of the prodrome to infecting somebody, over prodrome and rash by their infectivity."""
-    strong = float(law.infectivity[names.index("prodrome"), 1]), float(law.infectivity[names.index("rash"), 1])
-    stays = np.concatenate([[1.0], 1 - np.cumsum(prodrome)])
-    rash = np.convolve(prodrome, np.concatenate([[1.0], 1 - np.cumsum(staying(law, names.index("rash"), 1))]))
-    size = max(len(stays), len(rash) + 1)
-    weight = strong[0] * np.pad(stays, (0, size - len(stays))) + strong[1] * np.pad(
-        np.append(0.0, rash), (0, size - len(rash) - 1)
-    )
-    return float((weight * np.arange(size)).sum() / weight.sum())
-
-
-def report9() -> Iterator[Row]:
-    """Order and rough size of what policies do to the peak of intensive care in Imperial report 9, Table 3 (R0 2.4).
-
-    Published: closing schools (PC) 14 %, case isolation (CI) 33 %, with household quarantine (CI_HQ) 53 %, with distancing
-    (CI_SD) 53 %. A town of 30,000 is not Great Britain: beds start the policies at half of them, for 91 days.
-    """
-    published = {"PC": 0.14, "CI": 0.33, "CI_HQ": 0.53, "CI_SD": 0.53}
-    ill = {"ill": 0.7, "ill_for": "7 d", "household_for": "14 d"}
-    policies = {
-        "no": (), "PC": (("school_closure", {"at_home": 1.5, "community": 1.25}),),
-        "CI": (("quarantine", {**ill, "household": 0.0}),),
-        "CI_HQ": (("quarantine", {**ill, "household": 0.5}),),
-        "CI_SD": (("quarantine", {**ill, "household": 0.0}), ("lockdown", {"share": 0.5, "essential": 0.75, "at_home": 1.25})),
-    }  # fmt: skip
-    city = city_of(30_000, 5)
-    peak = {name: float(np.mean([_peak(city, policy, seed) for seed in (1, 2)])) for name, policy in policies.items()}
-    cut = {name: 1 - peak[name] / peak["no"] for name in published}
-    wrong = sum(cut[a] >= cut[b] for a, b in (("PC", "CI"), ("CI", "CI_HQ"), ("CI", "CI_SD")))
-    yield Row("epidemic: policies of Imperial report 9", "out of the published order (of 3)", 0, wrong)
-    worst = max(abs(cut[name] - published[name]) for name in published)
-    yield Row("epidemic: policies of Imperial report 9", "largest difference of peak reduction", 0.4, worst)
-
-
-def _peak(city: City, policy: tuple[tuple[str, dict[str, Any]], ...], seed: int) -> float:
-    """The most people in intensive care at a time."""
-    trigger = {"duration": "91 d", "start": {"of": "intensive", "above": 0.5}}
-    planned = tuple(Planned(0.0, n, intervention(n).params.model_validate({**trigger, **said})) for n, said in policy)
-    beds = {"usual_occupancy": 0.0, "intensive": 0.1}
-    params = EpidemicParameters.model_validate({"disease": "covid", "r0": 2.4, "seeds": [{"people": 30}], "beds": beds})
-    state = State(city, columns_with(city.columns))
-    run = Epidemic(Setup(city, params, 0.0, 300 * DAY, Streams(seed), planned), state)
-    for _ in range(300):
-        run.play_day()
-    return max(run.course["intensive"])
-
-
-CASES = [final_sizes, growth, households, threshold, extinction, two_forms, germany, hagelloch, report9]
+CASES = [final_sizes, growth, households, threshold, extinction, two_forms]

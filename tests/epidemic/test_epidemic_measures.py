@@ -150,3 +150,23 @@ def test_wrong_names_are_refused_with_the_nearest():
         epidemic(1, measures=[planned("vaccination", 0, doses_a_day=1, order=["care_hom"])])
     with pytest.raises(InputError, match="no vaccine"):
         epidemic(1, disease="heat", measures=[planned("vaccination", 0, doses_a_day=1)])
+
+
+def test_a_better_vaccine_infects_fewer_and_the_scenario_may_say_how_good_it_is():
+    def size(share):
+        given = [planned("vaccination", 5, doses_a_day=100, order=["0+"], hesitancy=0.0)]
+        vaccine = {"infection": [share], "severe": [share], "after": "7 d"}
+        return mean_of(infected, seeds=4, days=100, measures=given, vaccine=vaccine)
+
+    sizes = [size(share) for share in (0.0, 0.4, 0.95)]
+    assert sizes[0] > sizes[1] > sizes[2]
+
+
+def test_running_a_measure_costs_money_on_the_days_that_it_holds():
+    def cost(**said):
+        made = epidemic(30, measures=[planned("masks", 10, cost_a_day="1000 EUR", **said)])
+        return made.summary(made.state)["impact"]["measures_cost"]
+
+    assert cost() == 20_000
+    assert cost(duration="5 d") == 5000
+    assert cost(start={"of": "intensive", "above": 1e9}) == 0

@@ -7,12 +7,16 @@ arrays: entry k says that thing `row[k]` touches cell `cell[k]`; entries are sor
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 import shapely
 
 from citytwin.city.ground import Ground
+
+if TYPE_CHECKING:
+    from citytwin.city.model import City
 
 Rows = npt.NDArray[np.int64]
 Values = npt.NDArray[np.float64]
@@ -62,6 +66,13 @@ def along(ground: Ground, lines: npt.ArrayLike) -> Touch:
     point, row = shapely.get_coordinates(dense, return_index=True)
     cell = ground.rows(point[:, 0], point[:, 1])
     return _unique(row.astype(np.int64), cell, ground.size, len(geometry))
+
+
+def channels(city: City) -> Rows:
+    """Cells of mapped watercourses and open water, where water stands though nothing is flooded."""
+    lines = city.table("waterway").geometry.to_numpy() if "waterway" in city else np.zeros(0, dtype=object)
+    water = np.flatnonzero(city.ground.layer("water").ravel() > 0.5)
+    return np.unique(np.concatenate([along(city.ground, lines).cell, water]))
 
 
 def _unique(row: Rows, cell: Rows, cells: int, size: int) -> Touch:

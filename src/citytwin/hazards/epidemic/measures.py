@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from citytwin.city import City
 from citytwin.errors import InputError, nearest
-from citytwin.hazards.epidemic import kernel
+from citytwin.hazards.epidemic import tracing
 from citytwin.hazards.epidemic.arrays import CLASS, COMMUNITY, HOUSEHOLD, TEAM, TRANSIT, Policy
 from citytwin.hazards.epidemic.contacts import PLACES
 from citytwin.hazards.epidemic.disease import DAY, Disease
@@ -50,7 +50,7 @@ AT_HOME, AT_WORK = 0.08, 0.25
 
 @dataclass
 class Lost:
-    """What measures have cost so far: days of school and work, tests, doses, calls, days at home in isolation or quarantine."""
+    """What measures have cost so far: days of school and work, tests, doses, calls, days at home, money to run them (EUR)."""
 
     school_days: float = 0.0
     work_days: float = 0.0
@@ -58,6 +58,7 @@ class Lost:
     doses: int = 0
     calls: int = 0
     home_days: float = 0.0
+    money: float = 0.0
 
 
 @dataclass
@@ -162,6 +163,7 @@ class Measures:
             self.policy = self._policy()
         imported = []
         for each in self.running:
+            self.lost.money += each.said.cost_a_day * bool(each.zones.any())
             if isinstance(each.said, BorderSeeding) and each.zones.any():
                 imported.append(self._arrivals(each, each.said))
             if each.campaign is not None and each.zones.any():
@@ -263,11 +265,11 @@ class Measures:
         with np.errstate(over="ignore"):
             for found in each.queue.pop(day, []):
                 self._home(
-                    kernel.stay_home(seed, day, day + round(said.isolation / DAY), 13 + 8 * each.number, 1.0, found, health)
+                    tracing.stay_home(seed, day, day + round(said.isolation / DAY), 13 + 8 * each.number, 1.0, found, health)
                 )
             for found in each.queue.pop(-day, []):
                 most = 2**62 if said.trace_capacity is None else said.trace_capacity
-                notices, days = kernel.trace(
+                notices, days = tracing.trace(
                     seed, day, day + round(said.quarantine / DAY), 14 + 8 * each.number, (said.household, said.group, most),
                     self._shuffled(found, day), self.people.town, health,
                 )  # fmt: skip
@@ -279,9 +281,9 @@ class Measures:
         there = onsets[each.zones[health.zone[onsets]]]
         chosen = self._some(there, said.ill * said.compliance, day, each.number, 15)
         with np.errstate(over="ignore"):
-            self._home(kernel.stay_home(seed, day, day + round(said.ill_for / DAY), 16 + 8 * each.number, 1.0, chosen, health))
+            self._home(tracing.stay_home(seed, day, day + round(said.ill_for / DAY), 16 + 8 * each.number, 1.0, chosen, health))
             if said.household > 0:
-                _, days = kernel.trace(
+                _, days = tracing.trace(
                     seed, day, day + round(said.household_for / DAY), 17 + 8 * each.number,
                     (said.household * said.compliance, 0.0, 2**62), there, self.people.town, health,
                 )  # fmt: skip

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from citytwin.hazards.epidemic import kernel
+from citytwin.hazards.epidemic import infection, meeting, progression
 from citytwin.hazards.epidemic.arrays import (
     AGE_GROUPS,
     BLOCK,
@@ -155,21 +155,21 @@ class Outbreak:
 
     def _turn(self) -> None:
         self.events.freed[:] = 0
-        kernel.turn(self.day, self.seed, self.health, self.active, self.law, self.events, self.tally)
+        progression.turn(self.day, self.seed, self.health, self.active, self.law, self.events, self.tally)
         self.wards.room += self.events.freed.sum(axis=0)
-        self.turned_away += kernel.give_beds(
+        self.turned_away += progression.give_beds(
             self.day, self.seed, self.active, self.law, self.events, self.wards.room, self.wards.order
         )
 
     def _meet(self, policy: Policy, imported: tuple[Imported, ...]) -> None:
         while True:
-            kernel.meet(self.day, self.seed, self.people.town, self.health, self.active, self.law, policy, self.mixing,
+            meeting.meet(self.day, self.seed, self.people.town, self.health, self.active, self.law, policy, self.mixing,
                         self.contacts, self.drawn, self.met)  # fmt: skip
             if int(self.drawn.count.max()) > self.drawn.slot.shape[1]:
                 self.drawn = _drawn(int(self.drawn.count.max() * GROWTH))
                 continue
             for each in imported:
-                kernel.expose(self.day, self.seed, each.rate.astype(np.float32), each.by_age.astype(np.float32),
+                meeting.expose(self.day, self.seed, each.rate.astype(np.float32), each.by_age.astype(np.float32),
                               each.layer + 8 * each.variant, self.people.town, self.health, self.law, self.met)  # fmt: skip
             most = int(self.met.count.max())
             if most < self.met.person.shape[1]:
@@ -183,7 +183,7 @@ class Outbreak:
             exact = self._per_part()
             if int((self.active.count + exact).max()) > room:
                 self._grow(int((self.active.count + exact).max() * 1.3) + 64)
-        kernel.catch(self.day, self.seed, self.people.town, self.health, self.active, self.law, self.met, self.tally)
+        infection.catch(self.day, self.seed, self.people.town, self.health, self.active, self.law, self.met, self.tally)
 
     def _per_part(self) -> Rows:
         """Contacts that infect, by part of who is infected."""

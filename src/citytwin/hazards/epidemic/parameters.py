@@ -12,7 +12,7 @@ from pydantic_core import core_schema
 
 from citytwin import units
 from citytwin.errors import TwinError
-from citytwin.hazards.epidemic.disease import Disease, by_age, read_disease, shipped_diseases
+from citytwin.hazards.epidemic.disease import Disease, Vaccine, by_age, read_disease, shipped_diseases
 from citytwin.sim import Parameters
 from citytwin.units import Quantity
 
@@ -171,6 +171,7 @@ class EpidemicParameters(Parameters):
     way_to_work: Metres | None = Field(None, description="Mean way to work that commuting is fitted to, where it is made up")
     contacts: dict[Place, Annotated[float, Field(ge=0, le=1000)]] = Field({}, description="Contacts a day by place")
     beds: Beds = Field(Beds.model_validate({}), description="What of the hospitals' beds is there for this disease")
+    vaccine: Vaccine | None = Field(None, description="Efficacy of the vaccine by dose, instead of the disease's")
     costs: Costs = Field(Costs.model_validate({}), description="What measures cost")
     temperature: Annotated[tuple[tuple[float, float], ...], CourseOf("degC")] | None = Field(
         None, description="Highest temperature of each day, for illness from heat, as in {0d: 31 degC, 1d: 36 degC}"
@@ -196,6 +197,7 @@ class Measure(Parameters):
     start: Trigger | None = Field(None, description="Begins only when this is so, as in {of: incidence, above: 100}")
     stop: Trigger | None = Field(None, description="Ends when this is so; begins again if start is so again")
     compliance: Share = Field(1.0, description="Share of people who keep to it")
+    cost_a_day: Money = Field(0.0, description="What running it costs on each day that it holds somewhere, as in 20000 EUR")
 
 
 class Lockdown(Measure):

@@ -67,7 +67,7 @@ COLUMNS = (
 
 SPEC = Spec(
     name="epidemic", room="hazard", title="Epidemic", params=EpidemicParameters, reads=(), heeds=("water_depth",),
-    recalls=("building_without_water",), writes=COLUMNS, needs=("building",),
+    recalls=("building_without_water", "building_water_contamination"), writes=COLUMNS, needs=("building",),
     optional=("zone", "facility", "person", "household", "cell"), grade=Grade.VERIFIED,
     source="Individual-based by place: Ferguson et al. 2005 (Nature 437, 209-214); contacts a day: Mistry et al. 2021 (Nat. "
     "Commun. 12:323) and Mossong et al. 2008 (PLoS Med. 5:e74); each disease names the sources of its numbers.",
@@ -113,6 +113,8 @@ class Epidemic:
         if params.r0 is not None:
             spread = self.disease.spread.model_copy(update={"r0": params.r0, "per_contact": None})
             self.disease = self.disease.model_copy(update={"spread": spread})
+        if params.vaccine is not None:
+            self.disease = self.disease.model_copy(update={"vaccine": params.vaccine})
         self.people = people_of(setup)
         law = law_of(self.disease)
         trips = None if params.trips is None else read_trips(params.trips, setup.city)
@@ -239,7 +241,7 @@ class Epidemic:
         infections = int(place.sum())
         needed = self._first_needs(entered)
         money = (lost.school_days * costs.school_day + lost.work_days * costs.work_day + lost.doses * costs.dose
-                 + lost.tests * costs.test)  # fmt: skip
+                 + lost.tests * costs.test + lost.money)  # fmt: skip
         deaths = int(self._sum(self.dead).sum())
         variants = ("first", *self.disease.variants)
         return {

@@ -25,8 +25,9 @@ MOST = 1000.0
 class Water:
     """Contamination of each zone's water, relative to the dose that infects at half of the highest rate.
 
-    It decays, grows with infectious people, and is at least what spills, flooded homes and dry taps bring (Codeço 2001,
-    Tien and Earn 2010, see the disease). People in a zone's homes count by their number.
+    It decays, grows with infectious people, and is at least what spills, flood water in the taps and dry taps bring (Codeço
+    2001, Tien and Earn 2010, see the disease). People in a zone's homes count by their number. Where a water network is
+    simulated, it says how much flood water is in the taps, as it was a step ago; else a flooded home drinks it.
     """
 
     def __init__(self, city: City, params: EpidemicParameters, zones: int) -> None:
@@ -46,14 +47,20 @@ class Water:
         for spill, rows in zip(self.spills, self.where, strict=True):
             if spill.begin < end and spill.begin + spill.duration > begin:
                 self.level[rows] = np.maximum(self.level[rows], spill.level)
-        bad = np.zeros(len(self.people))
-        if self.feet is not None and "water_depth" in state.columns:
-            bad = np.where(self.feet.depth(state["water_depth"]) > FLOODED, self.said.flood, 0.0)
+        bad = self._at_taps(state) * self.said.flood
         if "building_without_water" in state.columns:
-            bad = np.maximum(bad, self.said.without_water * (state["building_without_water"] > 0))
+            bad += self.said.without_water * (state["building_without_water"] > 0)
         total = np.bincount(self.zone, weights=self.people, minlength=len(self.level))
         mean = np.bincount(self.zone, weights=self.people * bad, minlength=len(self.level)) / np.maximum(total, 1e-9)
         self.level = np.minimum(np.maximum(self.level, mean), MOST)
+
+    def _at_taps(self, state: State) -> Numbers:
+        """Share of flood water in what each building drinks: as the water network says, else all of it in a flooded home."""
+        if "building_water_contamination" in state.written:
+            return np.array(state["building_water_contamination"])
+        if self.feet is not None and "water_depth" in state.columns:
+            return np.where(self.feet.depth(state["water_depth"]) > FLOODED, 1.0, 0.0)
+        return np.zeros(len(self.people))
 
     def day(self, infectious: Numbers, people: Numbers) -> Imported | None:
         """Play a day: the rate of infection from water by zone, after shedding and decay. infectious: by zone, weighted."""

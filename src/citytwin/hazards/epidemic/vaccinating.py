@@ -21,7 +21,10 @@ JOBS = {"care_home": CARE_HOME, "class": CLASS, "team": TEAM}
 
 
 class Campaign:
-    """Queues of those who want a dose, one for each site (one in all without sites), in the order of the scenario."""
+    """Queues of those who want a dose, one for each site (one in all without sites), in the order of the scenario.
+
+    `front`: how many at the head of each queue have had theirs.
+    """
 
     def __init__(
         self, city: City, people: People, outbreak: Outbreak, said: Vaccination, number: int, disease: Disease
@@ -34,6 +37,7 @@ class Campaign:
         wanted = wanted[np.lexsort((rng.uniform(size=len(wanted)), rank[wanted]))]
         site = _sites(city, people, said)
         self.queue = [wanted[site[people.zone[wanted]] == s] for s in range(max(len(said.sites), 1))]
+        self.front = [0] * len(self.queue)
         self.second: dict[int, list[Rows]] = {}
         if disease.vaccine is None:
             raise InputError(f"{disease.name} has no vaccine", "vaccination", "declare one in its file")
@@ -60,38 +64,47 @@ class Campaign:
 
     def _to(self, day: int, site: int, many: int, zones: Marks) -> int:
         """Second doses that are due, then first ones; people in bed or dead are passed over."""
-        health, law = self.outbreak.health, self.outbreak.law
-        back = [p for due in sorted(self.second) if due <= day for p in self.second[due] if len(p)]
-        due = np.concatenate(back) if back else np.zeros(0, np.int64)
-        here = due[self.site_of[due] == site] if len(due) else due
-        able = law.activity[health.state[here]] > 0
-        here = here[able][:many]
-        health.dose[here] += 1
-        health.dose_day[here] = day
-        self._book(day, here)
-        queue = self.queue[site]
-        ahead = queue[: 4 * (many - len(here)) + 64]
-        ready = ahead[zones[health.zone[ahead]] & (law.activity[health.state[ahead]] > 0)][: many - len(here)]
-        self.queue[site] = np.concatenate([ahead[~np.isin(ahead, ready)], queue[len(ahead) :]])
+        health = self.outbreak.health
+        here = self._second_doses(day, site, many)
+        ready = self._next(site, many - len(here), zones)
         health.dose[ready] = 1
         health.dose_day[ready] = day
         self.site_of[ready] = site
         self._book(day, ready)
-        self._forget(here)
         return len(here) + len(ready)
+
+    def _second_doses(self, day: int, site: int, many: int) -> Rows:
+        """Those at a site whose next dose is due, at most `many`; they are given it, the others wait on in their order."""
+        health, activity = self.outbreak.health, self.outbreak.law.activity
+        dates = sorted(d for d in self.second if d <= day)
+        if not dates:
+            return np.zeros(0, np.int64)
+        due = np.concatenate([p for d in dates for p in self.second.pop(d)])
+        may = np.flatnonzero((self.site_of[due] == site) & (activity[health.state[due]] > 0))[:many]
+        here, waiting = due[may], np.delete(due, may)
+        if len(waiting):
+            self.second[dates[0]] = [waiting]
+        health.dose[here] += 1
+        health.dose_day[here] = day
+        self._book(day, here)
+        return here
+
+    def _next(self, site: int, many: int, zones: Marks) -> Rows:
+        """The next ones in line who may come; who may not today keeps the place."""
+        health, activity = self.outbreak.health, self.outbreak.law.activity
+        first = self.front[site]
+        ahead = self.queue[site][first : first + 4 * many + 64]
+        may = np.flatnonzero(zones[health.zone[ahead]] & (activity[health.state[ahead]] > 0))[:many]
+        ready = ahead[may]
+        ahead[len(may) :] = np.delete(ahead, may)  # in place: the line is long and few of it move
+        self.front[site] += len(may)
+        return ready
 
     def _book(self, day: int, persons: Rows) -> None:
         """Note when those with doses to come are due again."""
         more = persons[self.outbreak.health.dose[persons] < self.doses]
         if len(more):
             self.second.setdefault(day + round(self.interval / DAY), []).append(more)
-
-    def _forget(self, persons: Rows) -> None:
-        for due in [d for d in self.second if d <= self.outbreak.day + 1]:
-            kept = [p[~np.isin(p, persons)] for p in self.second[due]]
-            self.second[due] = [p for p in kept if len(p)]
-            if not self.second[due]:
-                del self.second[due]
 
 
 def ranks(city: City, people: People, order: list[str]) -> Rows:
