@@ -7,6 +7,7 @@ carry units. `json_schema` publishes the form, put together from what the instal
 from __future__ import annotations
 
 import datetime as dt
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -24,6 +25,7 @@ ROOMS = {"hazards": "hazard", "lifelines": "lifeline", "impact": "impact"}
 """Which entry of a scenario names simulators of which room."""
 
 Seconds = Annotated[float, Quantity("s"), Field(gt=0)]
+DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
 class Frame(BaseModel):
@@ -126,7 +128,8 @@ def _look(said: Any, folder: Path | None) -> tuple[Scenario | None, list[InputEr
         for number, entry in enumerate(getattr(frame, name)):
             _simulator_entry(room, f"{name}[{number}]", entry, folder, params, problems)
     planned = [
-        _intervention_entry(f"interventions[{n}]", e, params, folder, problems) for n, e in enumerate(frame.interventions)
+        _intervention_entry(f"interventions[{n}]", e, _dated(frame.start), folder, problems)
+        for n, e in enumerate(frame.interventions)
     ]
     for path, distribution in frame.vary.items():
         try:
@@ -135,9 +138,7 @@ def _look(said: Any, folder: Path | None) -> tuple[Scenario | None, list[InputEr
             problems.append(error)
     if problems:
         return None, problems
-    start = frame.start
-    if isinstance(start, dt.datetime):
-        start = start.astimezone(dt.UTC) if start.tzinfo else start.replace(tzinfo=dt.UTC)
+    start = _dated(frame.start) or frame.start
     done = tuple(sorted((p for p in planned if p), key=lambda p: p.at))
     scenario = Scenario(frame.name, start, frame.duration, frame.every, frame.seed, frame.members, params, done,
                         said, folder, frame.description, frame.vary)  # fmt: skip
@@ -227,17 +228,43 @@ def _simulator_entry(
 
 
 def _intervention_entry(
-    where: str, entry: dict[str, Any], params: dict[str, Parameters], folder: Path | None, problems: list[InputError]
+    where: str, entry: dict[str, Any], start: dt.datetime | None, folder: Path | None, problems: list[InputError]
 ) -> Planned | None:
     try:
         name, said = _named(entry, where, skip=("at",))
         kind = intervention(name)
-        at = units.seconds(entry.get("at", "0 s"))
+        at = _after_start(entry.get("at", "0 s"), start, f"{where}.at")
     except InputError as error:
         problems.append(InputError(error.message, error.where or where, error.hint))
         return None
     found = validated(kind.params, said, f"{where}.{name}", folder, problems)
     return Planned(at, name, found) if found is not None else None
+
+
+def _dated(start: Any) -> dt.datetime | None:
+    """A start that is a moment, in UTC (taken as UTC where it names no zone); None for "now"."""
+    if not isinstance(start, dt.datetime):
+        return None
+    return start.astimezone(dt.UTC) if start.tzinfo else start.replace(tzinfo=dt.UTC)
+
+
+def _after_start(said: Any, start: dt.datetime | None, where: str) -> float:
+    """Seconds after the start: a time after it (10d), or a date (2027-01-20) or moment. Raises InputError."""
+    if isinstance(said, str) and DATE.match(said.strip()):
+        try:
+            said = dt.datetime.fromisoformat(said.strip())
+        except ValueError as error:
+            raise InputError(f'"{said}" is not a date', where, "as in 2027-01-20 or 2027-01-20T06:00:00Z") from error
+    if not isinstance(said, dt.date):
+        return units.seconds(said)
+    moment = _dated(said if isinstance(said, dt.datetime) else dt.datetime(said.year, said.month, said.day, tzinfo=dt.UTC))
+    if start is None or moment is None:
+        raise InputError(
+            f"a date ({said}) needs a scenario that starts on a date", where, "give start: 2027-01-04T00:00:00Z, or at: 10d"
+        )
+    if moment < start:
+        raise InputError(f"{said} is before the start, {start:%Y-%m-%d %H:%M}", where, "give a date after it")
+    return (moment - start).total_seconds()
 
 
 def json_schema() -> dict[str, Any]:
@@ -257,6 +284,7 @@ def json_schema() -> dict[str, Any]:
             forms.append({"enum": [s.name for s in found]})
         schema["properties"][place]["items"] = {"anyOf": forms} if forms else False
     kinds = [kind for s in all_simulators() for kind in s.spec.interventions]
-    at = {"at": {"type": ["string", "number"], "format": "quantity", "unit": "s"}}
+    words = "After the start (10d), or a date or moment (2027-01-20)"
+    at = {"at": {"type": ["string", "number"], "format": "quantity", "unit": "s", "description": words}}
     schema["properties"]["interventions"]["items"] = {"anyOf": [entry(k.name, k.params, at) for k in kinds]} if kinds else False
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "citytwin scenario", **schema}
