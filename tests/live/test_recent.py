@@ -6,7 +6,7 @@ import asyncio
 
 import numpy as np
 from device_city import arrivals
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from test_live_twin import counted, kept, living, publish, until
 
@@ -50,6 +50,25 @@ def test_half_of_the_kept_are_always_known_and_memory_does_not_grow():
 def test_marks_of_many_devices_and_times_differ():
     row, time = np.meshgrid(np.arange(300, dtype=np.int32), T + 0.001 * np.arange(1000))
     assert len(np.unique(marks(row.ravel(), time.ravel()))) == 300_000
+
+
+@given(st.integers(0, 2**31 - 1), st.integers(1, 2**16), st.integers(20, 50))
+@example(row=7, difference=1, shift=44)
+def test_bits_of_row_and_time_that_lie_over_each_other_do_not_cancel(row, difference, shift):
+    """Whatever the place at which a row would be laid over the time, the time that undoes it gives another mark."""
+    moment = T * 1_000_000
+    undone = moment ^ (difference << shift)
+    if undone < 2**52:
+        mark = marks(np.array([row, row ^ difference], np.int32), np.array([moment, undone]) / 1e6)
+        assert mark[0] != mark[1]
+
+
+def test_marks_of_a_large_city_differ_over_months():
+    rng = np.random.default_rng(1)
+    row = rng.integers(0, 1 << 24, 1_000_000).astype(np.int32)
+    time = T + rng.integers(0, 400 * 86400, 1_000_000).astype(float)
+    pairs = len(np.unique(np.stack([row, time.astype(np.int64)]), axis=1).T)
+    assert len(np.unique(marks(row, time))) == pairs
 
 
 def test_a_device_that_sends_a_thousand_readings_again_is_counted_once_also_after_a_restart(city_folder):

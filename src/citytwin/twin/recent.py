@@ -21,6 +21,7 @@ from citytwin.state import BELIEVED, Arrivals, Quality
 
 KEPT = 1 << 20  # readings known at most in each of two tables; the last half of them always
 LARGE = 4 * KEPT  # files of more rows are sorted ones of long ago
+_STEP = np.uint64(0x9E3779B97F4A7C15)  # so that row 0 is not mixed to 0
 LATE, DOUBLED = int(Quality.LATE), int(Quality.DOUBLED)
 
 
@@ -68,14 +69,20 @@ class Recent:
 def marks(row: npt.NDArray[np.int32], time: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
     """A number for each pair of device and time (to the microsecond) that is hardly ever that of another; never 0.
 
-    The finaliser of SplitMix64 (Steele, Lea, Flood 2014, doi:10.1145/2714064.2660195).
+    Each of the two goes through the finaliser of SplitMix64 (Steele, Lea, Flood 2014, doi:10.1145/2714064.2660195), the device
+    first: bits of row and time that lie over each other do not cancel.
     """
     with np.errstate(invalid="ignore"):
-        mark = np.round(time * 1e6).astype(np.int64).view(np.uint64) ^ (row.astype(np.uint64) << np.uint64(44))
+        moment = np.round(time * 1e6).astype(np.int64).view(np.uint64)
+    mark = _mixed(_mixed(row.astype(np.uint64) + _STEP) ^ moment)
+    found: npt.NDArray[np.int64] = (mark | np.uint64(1)).view(np.int64)
+    return found
+
+
+def _mixed(mark: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
     mark = (mark ^ (mark >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     mark = (mark ^ (mark >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    found: npt.NDArray[np.int64] = (mark ^ (mark >> np.uint64(31)) | np.uint64(1)).view(np.int64)
-    return found
+    return mark ^ (mark >> np.uint64(31))
 
 
 @kernel
