@@ -138,9 +138,9 @@ class SensingStore:
             self._database.unregister("loaded")
 
 
-ASKED_WRONG = (  # what the words of a question can bring about, and not the disk
-    duckdb.ConversionException, duckdb.OutOfRangeException, duckdb.BinderException, duckdb.InvalidInputException,
-    duckdb.InvalidTypeException, duckdb.TypeMismatchException, duckdb.ParserException,
+DISK = (  # what the words of a question cannot bring about
+    duckdb.IOException, duckdb.FatalException, duckdb.InternalException, duckdb.ConnectionException,
+    duckdb.TransactionException, duckdb.SerializationException, duckdb.PermissionException, duckdb.CatalogException,
 )  # fmt: skip
 
 
@@ -148,6 +148,6 @@ def _wrong(error: duckdb.Error, path: Path) -> Exception:
     line = str(error).splitlines()[0]
     if isinstance(error, duckdb.OutOfMemoryException):
         return InputError("the answer needs more memory than there is", "query", "ask for less")
-    if isinstance(error, ASKED_WRONG):
-        return InputError(f"the question cannot be answered: {line.split('Error: ', 1)[-1][:300]}", "query")
-    return OutsideError(f"cannot be read or written: {line}", str(path))
+    if isinstance(error, DISK):
+        return OutsideError(f"cannot be read or written: {line}", str(path))
+    return InputError(f"the question cannot be answered: {line.split('Error: ', 1)[-1][:300]}", "query")

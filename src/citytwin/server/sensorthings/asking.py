@@ -255,6 +255,8 @@ def columns_of(entities: Entities) -> list[str]:
 def _ordered(compiler: Compiler, here: Place, node: Node, down: bool) -> str:
     way = "desc nulls last" if down else "asc nulls last"
     said = compiler.value(node, {"": here})
+    if said.text.startswith("$") or said.type == "null":
+        raise InputError("what is the same for all gives no order", "$orderby", "order by a property, as in name desc")
     if said.type == "result":
         return f"{said.number} {way}, {said.begin} {way}"
     return f"{said.order or said.begin or said.text} {way}"
