@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import json
+import time
+
 import httpx
 from seeing import window
 
@@ -57,6 +61,37 @@ def test_an_announced_earthquake_becomes_shaking_damage_and_triage_and_stations_
         runs.first.get_by_role("button", name="Show").click()
         page.get_by_text("held to 1 station").wait_for(timeout=60_000)
         assert table.inner_text() != before
+
+
+def test_the_city_s_own_accelerometers_change_the_shown_earthquake_by_themselves(browser, server):
+    with window(browser, server) as seen:
+        seen.open("#panel=runs&layers=devices:0")
+        page = seen.page
+        lon, lat = seen.ask("city")["center"]
+        origin = time.time() - 60.0
+        event = {"magnitude": 6.4, "place": [lon, lat], "depth": "9 km", "realisations": 64, "id": "felt here",
+                 "time": dt.datetime.fromtimestamp(origin, dt.UTC).isoformat()}  # fmt: skip
+        said = httpx.post(f"{server}/api/events/earthquake", json=event, timeout=60)
+        assert said.status_code == 202, said.text
+        ended(seen, said.json()["run"])
+        runs = page.locator("li", has_text="Earthquake").filter(has=page.get_by_role("button", name="Show"))
+        runs.first.get_by_role("button", name="Show").click()
+        table = page.get_by_role("table", name="Where to look first")
+        table.wait_for(timeout=60_000)
+        before = table.inner_text()
+        listed = seen.ask("live/devices")
+        kind = listed["kinds"].index("accelerometer")
+        devices = [key for key, k in zip(listed["keys"], listed["kind"], strict=True) if k == kind]
+        lines = "\n".join(json.dumps({"device": key, "value": 2.5, "time": origin + 5.0}) for key in devices)
+        sent = httpx.post(f"{server}/api/readings", content=lines, headers={"content-type": "application/x-ndjson"}, timeout=60)
+        assert sent.json()["accepted"] == len(devices) > 0, sent.text
+        page.get_by_text("held to").wait_for(timeout=120_000)  # nobody clicked
+        assert table.inner_text() != before
+        assert page.get_by_text("devices of the city told of it").is_visible()
+        page.get_by_role("button", name="What stations changed").click()
+        seen.until("window.citytwin.state().raster !== null && window.citytwin.state().column === 'shaking_change'", 60)
+        page.get_by_role("button", name="How unsure").click()
+        seen.until("window.citytwin.state().raster !== null && window.citytwin.state().column === 'shaking_spread'", 60)
 
 
 def test_an_outbreak_is_run_and_seen_as_curves_with_bands_and_by_zone(browser, server):

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { people, range, triage } from './triage';
+import { newestDone, people, range, triage } from './triage';
 
 const DIAGNOSTICS = {
   earthquake: {
@@ -28,5 +28,15 @@ describe('triage', () => {
   });
   it('never shows a part of a person as nobody', () => {
     expect(people({ low: 0, middle: 0.4, high: 1.6 })).toBe('under 1 (0–2)');
+  });
+  it('knows the newest run of an event that is done', () => {
+    const list = [
+      { id: 'c', status: 'running' },
+      { id: 'b', status: 'done' },
+      { id: 'a', status: 'done' },
+      { id: 'other', status: 'done' },
+    ];
+    expect(newestDone(['a', 'b', 'c'], list)).toBe('b');
+    expect(newestDone(['c'], list)).toBe('');
   });
 });

@@ -77,3 +77,9 @@ export function people(value: Range): string {
   const whole = (n: number): string => (n > 0 && n < 1 ? 'under 1' : Math.round(n).toLocaleString('en'));
   return `${whole(value.middle)} (${whole(value.low)}–${whole(value.high)})`;
 }
+
+/** The newest of an event's runs that is done; empty where none is. */
+export function newestDone(runs: string[], list: { id: string; status: string }[]): string {
+  const done = new Set(list.filter((r) => r.status === 'done').map((r) => r.id));
+  return runs.filter((id) => done.has(id)).at(-1) ?? '';
+}
