@@ -75,7 +75,7 @@ def test_a_rule_is_made_on_the_page_finds_something_and_goes(browser, server):
         form.get_by_label("What people call it").fill("Gauge above the datum")
         form.get_by_label("Devices").select_option(label="River stage")
         form.get_by_role("textbox", name="River level is").fill("12 parsec")
-        form.get_by_text("parsec").last.wait_for(timeout=10_000)
+        form.get_by_role("alert").get_by_text("river_level is never above").wait_for(timeout=10_000)
         assert form.get_by_role("button", name="Make it").is_disabled()
         form.get_by_role("textbox", name="River level is").fill("-4")
         form.get_by_text("It looks at").wait_for(timeout=10_000)
@@ -98,6 +98,24 @@ def test_a_rule_is_made_on_the_page_finds_something_and_goes(browser, server):
         alert.first.wait_for(state="detached", timeout=20_000)
 
 
+def test_what_is_being_filled_in_stays_while_the_device_goes_on(browser, server):
+    with window(browser, server) as seen:
+        seen.open("#panel=none")
+        page = seen.page
+        asked: list[str] = []
+        page.on("request", lambda r: asked.append(r.url) if "/api/things/device/" in r.url and "history" not in r.url else None)
+        page.fill("#search", device_of(seen, "signal_controller"))
+        page.press("#search", "Enter")
+        plan = page.get_by_role("region", name="Commands").get_by_label("Set plan")
+        plan.select_option(index=2)
+        chosen = plan.input_value()
+        before = len(asked)
+        with page.expect_response(lambda r: r.url in asked and len(asked) > before, timeout=15_000):
+            pass
+        page.wait_for_timeout(500)
+        assert plan.input_value() == chosen
+
+
 @pytest.mark.parametrize("hazard", ["Earthquake", "Epidemic"])
 def test_a_hazard_that_is_added_is_ready_to_run(browser, server, hazard):
     with window(browser, server) as seen:
@@ -115,7 +133,7 @@ def test_controls_do_not_stand_inside_each_other(browser, server):
         seen.open("#panel=layers")
         nested = "summary input, summary button, button button, button input, a button, label button"
         assert seen.page.locator(nested).count() == 0
-        department = seen.page.get_by_role("button", name="Kinds of Water")
+        department = seen.page.get_by_role("button", name="kinds of Water")
         department.focus()
         seen.page.keyboard.press("Enter")
         seen.page.get_by_role("checkbox", name="River stage").wait_for()

@@ -45,7 +45,7 @@ class LiveStore {
   x = new Float64Array(0);
   y = new Float64Array(0);
   kind = new Uint8Array(0);
-  grid: Grid | null = null;
+  private index: Grid | null = null;
   private present: Shown = { value: new Float32Array(0), status: new Uint8Array(0) };
   private past: Shown | null = null;
   private pastAt = 0;
@@ -60,6 +60,12 @@ class LiveStore {
 
   get shown(): Shown {
     return this.past ?? this.present;
+  }
+
+  /** Where devices are, to find one under the pointer; made anew when it is asked for after some have moved. */
+  get grid(): Grid | null {
+    if (!this.index && this.x.length > 0) this.index = new Grid(this.x, this.y);
+    return this.index;
   }
 
   get size(): number {
@@ -122,7 +128,7 @@ class LiveStore {
     this.x = Float64Array.from(frame.x, (v) => v / WORLD);
     this.y = Float64Array.from(frame.y, (v) => v / WORLD);
     this.kind = frame.kind.slice();
-    this.grid = new Grid(this.x, this.y);
+    this.index = null;
     this.present = { value: frame.value.slice(), status: frame.status.slice() };
     this.layout += 1;
   }
@@ -132,7 +138,7 @@ class LiveStore {
       this.x[row] = moved.x[i]! / WORLD;
       this.y[row] = moved.y[i]! / WORLD;
     });
-    this.grid = new Grid(this.x, this.y);
+    this.index = null;
     this.layout += 1;
   }
 
