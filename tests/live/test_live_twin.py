@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -13,11 +14,13 @@ import time
 from pathlib import Path
 
 import duckdb
+import nats
 import psutil
 import pytest
 
 from citytwin.cli import main
 from citytwin.errors import ConflictError
+from citytwin.io.feeds.broker import Broker
 from citytwin.io.feeds.fleet import Fleet
 from citytwin.io.feeds.mqtt import Publisher
 from citytwin.twin import Twin
@@ -94,6 +97,43 @@ def test_what_devices_publish_and_what_http_brings_is_state_and_history(city_fol
 
     asyncio.run(living(city_folder, story))
     assert len(kept(city_folder)) == 4
+
+
+async def log_of_an_earlier_version(folder, messages):
+    """The stream as versions before the door made it."""
+    broker = Broker(folder / "live" / "nats")
+    await broker.start()
+    client = await nats.connect(f"nats://127.0.0.1:{broker.port}")
+    stream = client.jetstream()
+    await stream.add_stream(name="$MQTT_msgs", subjects=["$MQTT.msgs.>", "city.>", "readings.>"], discard="new")
+    for payload in messages:
+        await stream.publish("city.noise.device-3", payload)
+    await client.close()
+    await broker.stop()
+
+
+@pytest.mark.parametrize(("messages", "words"), [
+    ((b"61", b"62"), "holds up to 2 messages that the history has not (let that version run once more"),
+    ((), "the log is of an earlier version (the history has all that it held: remove live/nats"),
+])  # fmt: skip
+def test_the_log_of_an_earlier_version_is_refused_in_one_line_and_nothing_is_forgotten(city_folder, messages, words):
+    async def before(twin):
+        await publish(twin.mqtt_port, (b"city/noise/device-3", b"61"))
+        await until(lambda: counted(twin) == 1)
+
+    asyncio.run(living(city_folder, before))
+    memory, committed = city_folder / "live/memory.npz", city_folder / "live/committed.json"
+    shutil.rmtree(city_folder / "live/nats")
+    committed.write_text('{"sequence": 0}')
+    asyncio.run(log_of_an_earlier_version(city_folder, messages))
+    known = memory.read_bytes()
+    with pytest.raises(ConflictError) as refused:
+        asyncio.run(living(city_folder, before))
+    assert words in str(refused.value)
+    assert "\n" not in str(refused.value)
+    assert memory.read_bytes() == known
+    shutil.rmtree(city_folder / "live/nats")
+    asyncio.run(living(city_folder, before))
 
 
 def test_a_twin_that_comes_back_knows_what_it_knew(city_folder):

@@ -27,6 +27,7 @@ class Memory:
         self._reader = reader
         self._writer = writer
         self._history = history
+        self._remembered = False
         self._devices = fingerprint(reader.devices.keys, reader.devices.names)
 
     def _arrays(self) -> Arrays:
@@ -37,7 +38,12 @@ class Memory:
         return {"longitude": self._reader.devices.longitude, "latitude": self._reader.devices.latitude}
 
     async def set_down(self) -> None:
-        """The memory as of what has been read; the history follows first, so that it is never behind the memory."""
+        """The memory as of what has been read; the history follows first, so that it is never behind the memory.
+
+        Nothing where nothing was remembered yet: a twin that cannot start must not forget what the one before knew.
+        """
+        if not self._remembered:
+            return
         arrays, sequence = {name: array.copy() for name, array in self._arrays().items()}, self._writer.read_to
         await asyncio.to_thread(self._writer.commit)
         await asyncio.to_thread(set_down, self._file, self._devices, sequence, arrays)
@@ -64,6 +70,7 @@ class Memory:
         reader.devices.set(reader.state, seen, checks.last_time[seen], checks.last_value[seen])
         reader.devices.moved[np.isfinite(reader.devices.longitude)] = reader.devices.batches
         reader.state.time = time.time()
+        self._remembered = True
 
     def _count(self, sequence: int) -> None:
         """Readings that came after place `sequence`, by quality and device."""

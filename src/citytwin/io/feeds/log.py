@@ -15,11 +15,12 @@ import nats
 import nats.errors
 from nats.aio.client import Client
 
-from citytwin.errors import OutsideError
+from citytwin.errors import ConflictError, OutsideError
 from citytwin.io.feeds.subjects import SINGLE
 from citytwin.io.feeds.wire import Messages, PullConnection
 
 STREAM = "readings"
+EARLIER = "$MQTT_msgs"  # the log of versions before there was a door: the broker's own store of MQTT messages
 SUBJECTS = ("readings.>", f"{SINGLE}>")
 SAME = int(300e9)  # ns in which the broker knows a batch that is sent again after a lost acknowledgement
 PULL, PULL_BYTES, PULL_SECONDS = 4000, 4 << 20, 5.0
@@ -38,9 +39,10 @@ class Log:
         self._made = 0
 
     async def open(self, after: int = 0) -> None:
-        """Connect, and make the stream if it is not there; the next message gets a place after `after`. Raises OutsideError.
+        """Connect, and make the stream if it is not there; the next message gets a place after `after`.
 
-        So too where a power cut took the log's end, or the broker's store is new: no place is given twice.
+        So too where a power cut took the log's end, or the broker's store is new: no place is given twice. Raises OutsideError;
+        ConflictError where the broker holds the log of an earlier version.
         """
         try:
             self._client = await nats.connect(
@@ -49,6 +51,7 @@ class Log:
             )  # fmt: skip
         except (OSError, TimeoutError, nats.errors.Error) as error:
             raise OutsideError(f"the broker does not answer: {error}", f"127.0.0.1:{self.port}") from error
+        await self._refuse_earlier(after)
         form = {
             "name": STREAM, "subjects": list(SUBJECTS), "storage": "file", "retention": "limits", "discard": "new",
             "max_bytes": self.most_bytes, "num_replicas": 1, "duplicate_window": SAME,
@@ -60,6 +63,19 @@ class Log:
             _, last = await self.range()
             if last < after:
                 await self.forget(after)
+
+    async def _refuse_earlier(self, after: int) -> None:
+        found = await self._ask(f"STREAM.INFO.{EARLIER}", {}, may_fail=True)
+        if not set(SUBJECTS) & set(found.get("config", {}).get("subjects") or ()):
+            return
+        left = int(found["state"]["last_seq"]) - after if int(found["state"]["messages"]) else 0
+        if left > 0:
+            raise ConflictError(
+                f"the log is of an earlier version and holds up to {left} messages that the history has not", "live/nats",
+                "let that version run once more and end in order, then remove live/nats and start again",
+            )  # fmt: skip
+        hint = "the history has all that it held: remove live/nats and start again"
+        raise ConflictError("the log is of an earlier version", "live/nats", hint)
 
     async def close(self) -> None:
         """End all connections."""
