@@ -1,19 +1,16 @@
 """Recorded readings out of other people's files: which column is the time, which are devices, in what units, with which gaps.
 
 Long tables have a column for each of device, time and value; wide ones a time and a column a device; measured ones a time, a
-column a quantity and, maybe, who measured. A `Layout` says what cannot be told from the file. Gaps stay gaps.
+column a quantity and, maybe, who measured. A `Layout` says what cannot be told from the file. Gaps stay gaps, and what can be
+read in two ways is refused.
 """
 
 from __future__ import annotations
 
 import csv
 import dataclasses
-import gzip
-import io
-import itertools
 import string
 import tomllib
-import zoneinfo
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,13 +19,17 @@ import numpy as np
 import pandas as pd
 
 from citytwin.errors import InputError, nearest
+from citytwin.io.feeds.recorded_tables import as_numbers, holds_numbers, is_text, table_in
+from citytwin.io.feeds.recorded_times import column_called, columns_of_time, moments, seconds_of, since
 
 FIELDS = ("device", "time", "value")
-TIMES = ("time", "timestamp", "datetime", "date_time", "date", "moment", "measured_at", "utc")
-PARTS = ("year", "month", "day", "hour", "minute", "second")
-GAPS = ("", "NA", "N/A", "NaN", "nan", "null", "None", "-", "--", "#N/A")
-TABLES = (".parquet", ".pq", ".feather", ".arrow")
-SCALES = {"seconds": 1.0, "milliseconds": 1e-3, "microseconds": 1e-6, "nanoseconds": 1e-9}
+DEVICES = ("device", "device_id", "sensor", "sensor_id", "sensors_id", "station", "station_id", "station_code", "site",
+           "site_id", "site_no", "detector", "detector_id", "node", "node_id", "meter", "meter_id")  # fmt: skip
+VALUES = ("value", "reading", "measurement", "observation", "observed_value", "measured_value")
+UNITS = ("unit", "units")
+NOT_MEASURED = (*DEVICES, "no", "nr", "id", "index", "row", "lat", "latitude", "lon", "lng", "longitude", "x", "y", "year",
+                "month", "day", "hour", "minute", "second", "location", "location_id", "unnamed: 0")  # fmt: skip
+"""Columns of numbers that measure nothing: left out of wide tables unless `columns` names them."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,9 +98,13 @@ def read_recording(path: Path | str, layout: Layout | None = None) -> pd.DataFra
     Raises InputError, with what is wrong and how to say what is meant.
     """
     path, layout = Path(path), layout or Layout()
-    table = _table(path, layout)
+    table = table_in(path, layout.separator, layout.decimal, layout.encoding, layout.skip, layout.missing)
     if not len(table.columns) or not len(table):
         raise InputError("holds no readings", str(path), f"columns: {', '.join(FIELDS)}, or a time and one a device")
+    if len(table.columns) < 2 and not layout.begin:
+        raise InputError("holds no readings, only times", str(path), "a time and one a device, or " + ", ".join(FIELDS))
+    if not layout.columns:
+        table = _fields(table, layout)
     seconds, used = _times(table, path, layout)
     if seconds.isna().all():
         raise InputError("no time can be read", str(path), "say time and time_format")
@@ -116,78 +121,14 @@ def read_recording(path: Path | str, layout: Layout | None = None) -> pd.DataFra
     return ordered
 
 
-# -- the file -------------------------------------------------------------------------------------------------------------
-
-
-def _table(path: Path, layout: Layout) -> pd.DataFrame:
-    if path.suffix.lower() in (".h5", ".hdf", ".hdf5", ".xls", ".xlsx", ".mat", ".nc"):
-        raise InputError(
-            f'a file of kind "{path.suffix}" is not read here', str(path), "write it as Parquet or CSV first, with pandas, say"
-        )
-    try:
-        if path.suffix.lower() in (".parquet", ".pq"):
-            table: pd.DataFrame = pd.read_parquet(path)
-            indexed = isinstance(table.index, pd.DatetimeIndex) or bool(table.index.name)
-            return table.reset_index() if indexed else table
-        if path.suffix.lower() in TABLES:
-            feather: pd.DataFrame = pd.read_feather(path)
-            return feather
-        return _text(path, layout)
-    except InputError:
-        raise
-    except Exception as error:  # pandas and pyarrow raise many kinds
-        raise InputError(f"cannot be read: {str(error).splitlines()[0]}", str(path)) from error
-
-
-def _text(path: Path, layout: Layout) -> pd.DataFrame:
-    head = _head(path, layout)
-    separator = _named(layout.separator) or _separator(head, path)
-    decimal = layout.decimal or ("," if separator != "," and _decimal_comma(head, separator) else ".")
-    gaps = [*GAPS, *(w.strip() for w in layout.missing.split(";") if w.strip())]
-    table = pd.read_csv(
-        path, sep=separator, decimal=decimal, na_values=gaps, keep_default_na=True, encoding=layout.encoding,
-        skiprows=layout.skip, low_memory=False, skipinitialspace=True,
-    )  # fmt: skip
-    return table.rename(columns=lambda name: str(name).strip())
-
-
-def _named(separator: str) -> str:
-    return {"tab": "\t", "comma": ",", "semicolon": ";", "space": r"\s+"}.get(separator, separator)
-
-
-def _head(path: Path, layout: Layout) -> list[str]:
-    if path.suffix.lower() == ".gz":
-        with gzip.open(path, "rt", encoding=layout.encoding, errors="replace") as file:
-            return list(itertools.islice(file, layout.skip, layout.skip + 20))
-    if path.suffix.lower() in (".zip", ".bz2", ".xz", ".zst"):
-        found = pd.read_csv(
-            path, sep="\0", header=None, nrows=20, skiprows=layout.skip, engine="python", quoting=csv.QUOTE_NONE
-        )
-        return [str(line) + "\n" for line in found[0]]
-    with path.open(encoding=layout.encoding, errors="replace") as file:
-        return list(itertools.islice(file, layout.skip, layout.skip + 20))
-
-
-def _separator(head: list[str], path: Path) -> str:
-    """The separator that cuts all first lines into the same number of fields."""
-    best, most = ",", 1
-    for candidate in (",", ";", "\t", "|"):
-        widths = {len(row) for row in csv.reader(io.StringIO("".join(head)), delimiter=candidate) if row}
-        if len(widths) == 1 and (width := widths.pop()) > most:
-            best, most = candidate, width
-    if most == 1 and len(head) > 1 and len(head[0].split()) > 1 and len({len(line.split()) for line in head}) == 1:
-        return r"\s+"
-    return best
-
-
-def _decimal_comma(head: list[str], separator: str) -> bool:
-    fields = [field.strip() for row in csv.reader(io.StringIO("".join(head[1:])), delimiter=separator) for field in row]
-    commas = sum(1 for f in fields if f.count(",") == 1 and f.replace(",", "").lstrip("+-").isdigit())
-    points = sum(1 for f in fields if f.count(".") == 1 and f.replace(".", "").lstrip("+-").isdigit())
-    return commas > points
-
-
-# -- the time -------------------------------------------------------------------------------------------------------------
+def _fields(table: pd.DataFrame, layout: Layout) -> pd.DataFrame:
+    """A long table's columns under the names `device`, `value`, `unit`, whatever they are called there."""
+    lower = {str(c).lower().strip(): str(c) for c in table.columns}
+    value, device, unit = (next((lower[n] for n in names if n in lower), None) for names in (VALUES, DEVICES, UNITS))
+    if value is None or (device is None and not layout.device):
+        return table
+    names = {value: "value"} | ({unit: "unit"} if unit else {}) | ({device: "device"} if device and not layout.device else {})
+    return table.rename(columns=names)
 
 
 def _times(table: pd.DataFrame, path: Path, layout: Layout) -> tuple[pd.Series[Any], list[str]]:
@@ -195,69 +136,11 @@ def _times(table: pd.DataFrame, path: Path, layout: Layout) -> tuple[pd.Series[A
     if layout.every or layout.begin:
         if not (layout.every > 0 and layout.begin):
             raise InputError("begin and every belong together", str(path), "begin=2012-03-01T00:00 every=300")
-        first = _seconds(pd.Series([layout.begin]), path, layout).iloc[0]
+        first = since(moments(pd.Series([layout.begin]), "", path), layout.zone, path, None).iloc[0]
         return pd.Series(first + layout.every * np.arange(len(table)), index=table.index), []
-    names = {str(c).lower(): str(c) for c in table.columns}
-    used = [_column(table, name.strip(), path) for name in layout.time.split("+")] if layout.time else []
-    if not used:
-        used = [names[t] for t in TIMES if t in names][:1]
-    if not used and {"year", "month", "day"} <= set(names):
-        used = [names[p] for p in PARTS if p in names]
-        parts = table[used].rename(columns=str.lower)
-        return _seconds(pd.to_datetime(parts, errors="coerce"), path, layout), used
-    if not used:
-        used = [str(table.columns[0])]
-        if pd.api.types.is_numeric_dtype(table[used[0]]) and table[used[0]].abs().max() < 31_536_000:
-            raise InputError(f'column "{used[0]}" is no time', str(path), "say time, or begin and every")
-    column = table[used[0]] if len(used) == 1 else table[used].astype(str).agg(" ".join, axis=1)
-    return _seconds(column, path, layout), used
-
-
-def _column(table: pd.DataFrame, name: str, path: Path) -> str:
-    if name not in table.columns:
-        raise InputError(f'no column "{name}"', str(path), nearest(name, map(str, table.columns)))
-    return name
-
-
-def _seconds(column: pd.Series[Any], path: Path, layout: Layout) -> pd.Series[Any]:
-    if layout.time_format in SCALES:
-        return pd.to_numeric(column, errors="coerce") * SCALES[layout.time_format]
-    if pd.api.types.is_numeric_dtype(column) and not layout.time_format:
-        found = column.astype(float)
-        largest = found.abs().max()
-        return found * (1e-9 if largest > 1e17 else 1e-6 if largest > 1e14 else 1e-3 if largest > 1e11 else 1.0)
-    try:
-        moments: pd.Series[Any] = pd.to_datetime(column, format=layout.time_format or None)
-        if moments.dtype == object:  # several offsets
-            moments = pd.to_datetime(column, format=layout.time_format or None, utc=True)
-    except (ValueError, TypeError) as error:
-        try:
-            moments = pd.to_datetime(column, utc=True, format="ISO8601")
-        except (ValueError, TypeError):
-            raise InputError(
-                f"times cannot be read: {str(error).splitlines()[0]}", str(path), "ISO 8601, s since 1970, or say time_format"
-            ) from error
-    if moments.dt.tz is None:
-        moments = _localized(moments, path, layout)
-    seconds: pd.Series[Any] = (moments.dt.tz_convert("UTC") - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(seconds=1)
-    return seconds
-
-
-def _localized(moments: pd.Series[Any], path: Path, layout: Layout) -> pd.Series[Any]:
-    try:
-        zone = zoneinfo.ZoneInfo(layout.zone)
-    except (zoneinfo.ZoneInfoNotFoundError, ValueError) as error:
-        raise InputError(f'no time zone "{layout.zone}"', str(path), "as in Europe/Madrid or UTC") from error
-    for ambiguous in ("infer", "raise"):
-        try:
-            local: pd.Series[Any] = moments.dt.tz_localize(zone, ambiguous=ambiguous)
-            return local
-        except Exception as error:  # pandas raises several kinds here
-            problem = error
-    raise InputError(
-        f"times around a change of clocks cannot be told apart: {str(problem).splitlines()[0]}", str(path),
-        "use times in UTC or with their offset",
-    ) from problem  # fmt: skip
+    used = columns_of_time(table, layout.time, path)
+    group = table.get("device")
+    return seconds_of(table, used, layout.time_format, layout.zone, path, group), used
 
 
 # -- devices and values ---------------------------------------------------------------------------------------------------
@@ -280,11 +163,12 @@ def _melted(table: pd.DataFrame, used: list[str], path: Path, layout: Layout) ->
     named = _mapping(path, layout)
     fields = {f for _, f, _, _ in string.Formatter().parse(layout.device) if f} - {"column"}
     for field in fields:
-        _column(table, field, path)
+        column_called(table, field, path)
     left = [str(c) for c in table.columns if c not in {*used, *fields, "\0time"}]
-    headings = [_column(table, h.strip(), path) for h in layout.columns.split(";")] if layout.columns else []
+    headings = [column_called(table, h.strip(), path) for h in layout.columns.split(";")] if layout.columns else []
     if not headings:
-        headings = [h for h in left if h in named] if named else [h for h in left if _is_numeric(table[h])]
+        measured = [h for h in left if h.lower() not in NOT_MEASURED and h != "unit"]
+        headings = [h for h in left if h in named] if named else [h for h in measured if holds_numbers(table[h])]
     if not left:
         raise InputError("holds no readings, only times", str(path), "a time and one a device, or " + ", ".join(FIELDS))
     if not headings:
@@ -310,7 +194,7 @@ def _keys(table: pd.DataFrame, layout: Layout, heading: str, path: Path) -> pd.S
     for literal, field, _, _ in string.Formatter().parse(layout.device):
         found = found + literal
         if field is not None:
-            found = found + (heading if field == "column" else table[_column(table, field, path)].astype(str))
+            found = found + (heading if field == "column" else table[column_called(table, field, path)].astype(str))
     return found
 
 
@@ -328,13 +212,11 @@ def _mapping(path: Path, layout: Layout) -> dict[str, tuple[str, str]]:
     return {row["column"]: (row["device"], (row.get("unit") or "").strip()) for row in rows}
 
 
-def _is_numeric(column: pd.Series[Any]) -> bool:
-    return pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
-
-
 def _numbers(column: pd.Series[Any], path: Path) -> pd.Series[Any]:
-    found = pd.to_numeric(column, errors="coerce")
+    found = as_numbers(column) if is_text(column) else pd.to_numeric(column, errors="coerce")
     wrong = found.isna() & column.notna()
+    if is_text(column) and not wrong.any():  # numbers to one reading, not to the file's own
+        wrong = column.notna()
     if wrong.any():
         first = column[wrong].iloc[0]
         raise InputError(f'"{first}" is no number (row {int(np.flatnonzero(wrong)[0]) + 1})', str(path),
