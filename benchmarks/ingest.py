@@ -1,12 +1,14 @@
 """Readings from devices to Parquet: single MQTT QoS 1 messages from 1,000 connections, a burst, batches, and how soon seen.
 
-Each row starts the twin of a made folder (`citytwin devices listen`, or `citytwin serve` where a page looks on) and a load
-in a process of its own, and stops the clock when the last reading stands in the history. Every acknowledged reading, named by
+Each row starts the twin of a made folder (`citytwin devices listen`, or `citytwin serve` where there is HTTP) and a load in a
+process of its own, and stops the clock when the last reading stands in the history. Every acknowledged reading, named by
 device and time, must then stand in the Parquet files exactly once; plain DuckDB counts. All processes share this machine.
 
     INGEST_SECONDS=300 INGEST_BURST=60 make bench CASE=ingest      the full length; by default 10 and 5 seconds
 
-CPU microseconds a reading are given for twin, door, broker and load: they hold on a busy machine, where rates do not.
+Batches are offered no faster than `OFFERED`, a million readings for each second, thirty at most; senders have few messages in
+flight, as real ones. CPU microseconds a reading are given for twin, door, broker and load: they hold on a busy machine, where
+rates do not.
 """
 
 from __future__ import annotations
@@ -32,25 +34,29 @@ import geopandas as gpd
 import nats
 import numpy as np
 import psutil
+import pyarrow as pa
 import websockets
 
 from benchmarks.row import Row
 from citytwin.city import City, Facts, write_city
-from citytwin.io.feeds.arrow import write_arrow
+from citytwin.io.feeds.arrow import cut
 from citytwin.io.feeds.log import STREAM
 from citytwin.io.feeds.subjects import ARROW
 
 SECONDS = float(os.environ.get("INGEST_SECONDS", "10"))
 BURST = float(os.environ.get("INGEST_BURST", "5"))
 DEVICES, PROBES = 10_000, 600
+ALL = 133_000  # devices of the burst, each once a second
 WINDOW = 20  # messages of one connection that wait for their acknowledgement
-PATIENCE = 300.0
+OFFERED = 1_250_000  # readings a second in batches, a quarter more than is wanted
+BATCHED = 1_000_000 * int(min(SECONDS, 30))  # readings of a row of batches
+PATIENCE = 120.0
 PUBLISHED = "published: 23,000/s, 108 CPUs"  # Orion-LD with temporal store, FIWARE/load-tests, large
 
 
-def devices() -> City:
+def devices(number: int) -> City:
     """Devices of one kind in one place; the last are probes."""
-    keys = [f"d{i}" for i in range(DEVICES)] + [f"probe{i}" for i in range(PROBES)]
+    keys = [f"d{i:06d}" for i in range(number)] + [f"probe{i}" for i in range(PROBES)]
     n = len(keys)
     table = gpd.GeoDataFrame(
         {"key": keys, "kind": "noise", "name": "", "zone": ""},
@@ -80,8 +86,8 @@ class Found:
 class Living:
     """A twin in its own process."""
 
-    def __init__(self, folder: Path, page: bool) -> None:
-        write_city(devices(), folder)
+    def __init__(self, folder: Path, page: bool, number: int) -> None:
+        write_city(devices(number), folder)
         self.folder = folder
         program = str(Path(sys.executable).with_name("citytwin"))
         self.port = _free_port()
@@ -135,9 +141,10 @@ def _free_port() -> int:
 
 
 async def load(living: Living, **given: Any) -> dict[str, Any]:
-    """Run the load process against the twin's door."""
-    said = {"port": living.mqtt, "connections": 1000, "seconds": SECONDS, "rate": None, "window": WINDOW, "devices": DEVICES,
-            "lines": 0, "patience": PATIENCE, **given}  # fmt: skip
+    """Run the load process against the twin's doors."""
+    said = {"form": "single", "port": living.mqtt, "http_port": living.port, "connections": 1000, "seconds": SECONDS,
+            "most": None, "rate": None, "window": WINDOW, "devices": DEVICES, "lines": 0, "patience": PATIENCE,
+            **given}  # fmt: skip
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "benchmarks._load", json.dumps(said), stdout=asyncio.subprocess.PIPE
     )
@@ -146,22 +153,25 @@ async def load(living: Living, **given: Any) -> dict[str, Any]:
     return found
 
 
-async def arrow(living: Living, rows: int = 10_000, seconds: float = SECONDS) -> dict[str, Any]:
-    """Arrow batches over NATS, four open at a time, each confirmed by the log."""
+async def arrow(living: Living, rows: int = 10_000) -> dict[str, Any]:
+    """Arrow batches over NATS, four open at a time, each confirmed by the log. Device keys are a dictionary, sent each time."""
     client = await nats.connect(living.nats)
-    keys = [f"d{i}" for i in range(DEVICES)]
+    keys = pa.DictionaryArray.from_arrays(np.arange(DEVICES, dtype=np.int32), [f"d{i:06d}" for i in range(DEVICES)])[:rows]
     value = 50 + np.arange(DEVICES) % 40 * 0.5
-    begin, cpu = time.time(), time.process_time()
+    begin, cpu, sent = time.time(), time.process_time(), 0
 
-    async def worker(number: int) -> int:
-        done, tick = 0, 0
-        while time.time() - begin < seconds:
-            (stream,) = write_arrow(keys[:rows], np.full(rows, begin + (4 * tick + number) * 0.001), value[:rows])
+    async def worker() -> None:
+        nonlocal sent
+        while sent < BATCHED:
+            if (time.time() - begin) * OFFERED < sent:
+                await asyncio.sleep(0.001)
+                continue
+            moment = np.full(rows, begin + sent // rows * 0.001)
+            sent += rows
+            (stream,) = cut(pa.table({"device": keys, "time": moment, "value": value[:rows]}))
             await client.request(ARROW, stream, timeout=60)
-            done, tick = done + rows, tick + 1
-        return done
 
-    sent = sum(await asyncio.gather(*(worker(n) for n in range(4))))
+    await asyncio.gather(*(worker() for _ in range(4)))
     await client.close()
     now = time.time()
     spent = time.process_time() - cpu
@@ -218,12 +228,12 @@ async def committed(living: Living) -> float:
     raise TimeoutError(f"the history did not reach {wanted} in {PATIENCE:.0f} s")
 
 
-def measure(send: Callable[[Living], Coroutine[Any, Any, dict[str, Any]]], page: bool = False) -> Found:
+def measure(send: Callable[[Living], Coroutine[Any, Any, dict[str, Any]]], page: bool = False, number: int = DEVICES) -> Found:
     """Run one load against a fresh twin and compare what was acknowledged with what is kept."""
     folder = Path(tempfile.mkdtemp(prefix="citytwin-bench-")) / "city"
     living = None
     try:
-        living = Living(folder, page)
+        living = Living(folder, page, number)
         done = asyncio.run(send(living))
         last = asyncio.run(committed(living))
         cpu = {name: (now - living.before[name]) / done["acked"] * 1e6 for name, now in living.cpu().items()}
@@ -254,17 +264,28 @@ def row(work: str, found: Found) -> Row:
     return Row(work, f"{found.rate:,.0f}/s", PUBLISHED, f"{found.rate / 23000:.2f}", memory)
 
 
+def batch(**given: Any) -> Found:
+    """A load of JSON lines."""
+    said = {"form": "lines", "connections": 20, "window": 4, "rate": OFFERED, "most": BATCHED, **given}
+    return measure(lambda living: load(living, **said), page=said["form"] == "http")
+
+
 def rows() -> Iterator[Row]:
     """All ways in."""
     found = measure(load)
     yield row(f"MQTT QoS 1, single, 1,000 connections, {SECONDS:.0f} s -> Parquet", found)
-    half = measure(lambda living: watched(living, rate=25_000.0, seconds=max(SECONDS, 8.0)), page=True)
+    looked = min(max(SECONDS, 8.0), 30.0)
+    half = measure(lambda living: watched(living, rate=25_000.0, seconds=looked), page=True)
     yield row("the same at 25,000/s, a page looking on", half)
-    burst = measure(lambda living: load(living, rate=133_000.0, seconds=BURST, window=2000))
-    yield row(f"burst, {burst.offered:,.0f}/s offered of 133,000 for {BURST:.0f} s", burst)
-    yield row("MQTT QoS 1, 1,000 JSON lines a message, 20 connections", measure(lambda v: load(v, lines=1000, connections=20)))
-    yield row("MQTT QoS 1, 100 JSON lines a message, 20 connections", measure(lambda v: load(v, lines=100, connections=20)))
-    yield row("NATS, Arrow, 10,000 readings a message", measure(arrow))
+    burst = measure(
+        lambda living: load(living, form="gateways", devices=ALL, rate=ALL, most=int(ALL * BURST), window=2000), number=ALL
+    )
+    yield row(f"burst, {ALL:,} devices at 1 Hz for {BURST:.0f} s, {burst.offered:,.0f}/s taken", burst)
+    many = f"{BATCHED / 1e6:.0f} million"
+    yield row(f"MQTT QoS 1, {many} in messages of 1,000 JSON lines", batch(lines=1000))
+    yield row(f"MQTT QoS 1, {many} in messages of 100 JSON lines", batch(lines=100))
+    yield row(f"HTTP, {many} in requests of 10,000 JSON lines", batch(form="http", lines=10_000, connections=4))
+    yield row(f"NATS, {many} in Arrow streams of 10,000", measure(arrow))
 
 
 CASES = [rows]

@@ -248,3 +248,21 @@ def test_nesting_that_no_reader_follows_is_counted_and_the_good_beside_it_kept(d
     lines = decoder.decode(sent(b'{"device": "gauge-1", "value": 1}\n' + deep, subject=b"readings.lines"))
     assert [Quality(q) for q in lines.quality] == [Quality.GOOD, Quality.UNREADABLE]
     assert read_notice(b'{"type": "judgement", "more": ' + deep) is None
+
+
+def test_a_batch_that_was_looked_at_is_the_same_when_it_comes_out_of_the_log_once_and_again(decoder):
+    lines = b'{"device":"gauge-1","value":2}\n\n{"device":"gauge-1","value":3,"time":1794999999}\n{"device":"nobody","value":1}\nx\n'
+    fresh = decoder.decode(Messages([b"readings.lines"], [lines], [7], [NOW], 7))
+    assert decoder.look(lines) == {"good": 2, "unknown_device": 1, "unreadable": 1}
+    for place in (7, 8):  # the second time nobody looked before
+        found = decoder.decode(Messages([b"readings.lines"], [lines], [place], [NOW], place))
+        assert found.sequence.tolist() == [place] * 4
+        for name in ("row", "time", "value", "quality", "part"):
+            np.testing.assert_array_equal(getattr(found, name), getattr(fresh, name))
+        assert found.raw == fresh.raw
+
+
+def test_batches_that_never_reach_the_log_do_not_fill_the_memory(decoder):
+    for number in range(100):
+        decoder.look(b'{"device":"gauge-1","value":%d}' % number)
+    assert len(decoder._looked) <= 8

@@ -7,6 +7,7 @@ payload and a reason.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 
 import numpy as np
@@ -27,6 +28,7 @@ from citytwin.state import Arrivals, Quality
 Index = npt.NDArray[np.int64]
 MOST_UNITS = 64  # of which kernels know the factors
 TEXTS = (MQTT.encode(), LINES.encode())
+MOST_LOOKED = 8  # batches looked at and not met in the log yet
 
 
 def topic_of(subject: bytes) -> bytes:
@@ -49,14 +51,18 @@ class Decoder:
         self.spoken = Listener(keys, kinds, kind, mappings)
         self._units = _known_units({})
         self._number_of_units = 0
+        self._looked: dict[tuple[bytes, bytes], Arrivals] = {}
 
     def decode(self, messages: Messages) -> Arrivals:
         """All readings in `messages`, those not understood among them."""
         found: list[Arrivals] = []
         texts: list[int] = []
         for i, subject in enumerate(messages.subject):
-            if subject == ARROW.encode():
-                found += [self._texts(messages, texts), _in_the_log(self._arrow(messages.payload[i]), messages, np.array([i]))]
+            batch = self._looked.pop((subject, messages.payload[i]), None) if self._looked else None
+            if batch is None and subject == ARROW.encode():
+                batch = self._arrow(messages.payload[i])
+            if batch is not None:
+                found += [self._texts(messages, texts), _in_the_log(batch, messages, np.array([i]))]
                 texts = []
             elif subject in TEXTS or subject.startswith(SINGLE.encode()):
                 texts.append(i)
@@ -66,11 +72,19 @@ class Decoder:
     def look(self, lines: bytes) -> dict[str, int]:
         """How many readings of a batch of JSON lines can be understood, by reason: {"good": n, "unreadable": n, ...}."""
         place, row = np.array([[0, 0, 0, len(lines)]]), np.array([len(self.spoken.keys)], np.int32)
-        return _counted(self._together(lines, place, row)[0])
+        return self._kept(LINES, lines, self._together(lines, place, row)[0])
 
     def look_arrow(self, stream: bytes) -> dict[str, int]:
         """The same of an Arrow stream. Raises InputError where it is none."""
-        return _counted(self._from_columns(read_arrow(stream, self.spoken.names)))
+        return self._kept(ARROW, stream, self._from_columns(read_arrow(stream, self.spoken.names)))
+
+    def _kept(self, subject: str, payload: bytes, batch: Arrivals) -> dict[str, int]:
+        """What a batch counts. It is kept a while: it soon comes out of the log, and need not be read again then."""
+        self._looked[subject.encode(), payload] = batch
+        with contextlib.suppress(StopIteration, RuntimeError, KeyError):  # others take theirs out at the same time
+            while len(self._looked) > MOST_LOOKED:
+                self._looked.pop(next(iter(self._looked)))
+        return _counted(batch)
 
     # -- the forms ----------------------------------------------------------------------------------------------------
 

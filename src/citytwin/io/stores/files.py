@@ -28,7 +28,8 @@ def write_partial(table: pa.Table, path: Path, row_group: int = ROW_GROUP) -> tu
     try:
         with partial.open("wb") as out:
             with pq.ParquetWriter(
-                out, table.schema, compression="zstd", compression_level=1, write_statistics=[n for n in table.schema.names if n in SOUGHT],
+                out, table.schema, compression="zstd", compression_level=1,
+                write_statistics=[n for n in table.schema.names if n in SOUGHT],
                 use_dictionary=[f.name for f in table.schema if f.name not in stepped],
                 column_encoding=dict.fromkeys(stepped, "DELTA_BINARY_PACKED"),
             ) as writer:  # fmt: skip
