@@ -19,6 +19,7 @@ from scipy.special import ndtr
 
 from citytwin.hazards.earthquake import casualties, networks
 from citytwin.hazards.earthquake.damage import damage_of, sorted_assets
+from citytwin.hazards.earthquake.follows import Follows
 from citytwin.hazards.earthquake.fragility import Fragility, hazus_buildings, tabulate
 from citytwin.hazards.earthquake.nrml import read_fragility, read_vulnerability
 from citytwin.hazards.earthquake.parameters import EarthquakeParameters
@@ -49,7 +50,7 @@ def shares_of(model: Fragility, exposure: pd.DataFrame, fields: np.ndarray) -> n
     zero = np.zeros(n)
     assets = sorted_assets(np.arange(n), site, zero, curve, np.ones(n), np.ones(n), zero, n)
     table = tabulate(model, [((name, 1.0),) for name in names])
-    return assets.by_building(damage_of(assets, [[fields]], table, np.zeros((n, 6, 1), np.float32), 1).probability)
+    return assets.by_building(damage_of(assets, [[fields]], table, Follows.each(np.zeros((n, 6, 1))), 1).probability)
 
 
 def openquake_damage() -> Iterator[Row]:
@@ -121,11 +122,9 @@ def by_hand() -> Iterator[Row]:
     injured = 10 * float(state @ np.array([0.05, 0.751, 2.202, 12.02, 65]) / 100)
     table = tabulate(hazus_buildings(), [(("URM.L.PC", 1.0),)])
     one = np.ones(1)
-    asset = {"number": one, "inside": 10 * one, "residents": 10 * one, "homes": 0 * one, "floor": 100 * one, "value": 1e5 * one}
-    follows = casualties.follows_of(
-        [casualties.casualty_rates((("URM.L.PC", 1.0),))], np.zeros(1, int), (1, 2, 3, 4, 5), asset, one,
-        np.array([casualties.repair_shares("house")]),
-    )  # fmt: skip
+    amount = {"number": one, "inside": 10 * one, "residents": 10 * one, "floor": 100 * one, "value": 1e5 * one}
+    masonry = casualties.Kind(casualties.casualty_rates((("URM.L.PC", 1.0),)), 0.0, 1.0, casualties.repair_shares("house"))
+    follows = casualties.follows_of([masonry], [0], (1, 2, 3, 4, 5), amount)
     assets = sorted_assets([0], [0], [0], [0], [1.0], [True], [0], 1)
     fields = np.full((1, 1, 1), np.log(0.4), dtype=np.float32)
     out = damage_of(assets, [[fields]], table, follows, 1)

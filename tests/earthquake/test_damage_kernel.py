@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from citytwin.hazards.earthquake import aftershock
 from citytwin.hazards.earthquake.damage import Ledger, damage_of, sorted_assets
+from citytwin.hazards.earthquake.follows import Follows
 from citytwin.hazards.earthquake.fragility import Fragility, Lognormal, hazus_buildings, retrofitted, tabulate
 from citytwin.hazards.earthquake.kernel_damage import lottery
 
@@ -48,38 +49,38 @@ def slow_probability(a, motion):
 
 def test_probabilities_are_those_of_the_exact_curves():
     a, motion = assets(), fields()
-    found = damage_of(a, [[motion]], table(), follows(60), 1).reached
+    found = damage_of(a, [[motion]], table(), Follows.each(follows(60)), 1).reached
     assert np.abs(found - slow_probability(a, motion)).max() < 5e-5
 
 
 @pytest.mark.parametrize("shared", [False, True])
 def test_probabilities_of_all_states_sum_to_one_and_none_is_negative(shared):
-    out = damage_of(assets(shared=shared), [[fields()]], table(), follows(60), 1).probability
+    out = damage_of(assets(shared=shared), [[fields()]], table(), Follows.each(follows(60)), 1).probability
     assert np.abs(out.sum(axis=1) - 1).max() < 1e-12
     assert out.min() > -1e-7
 
 
 def test_a_row_that_is_shared_out_has_the_totals_of_its_probabilities():
     a, f = assets(shared=True), follows(60)
-    out = damage_of(a, [[fields()]], table(), f, 1)
+    out = damage_of(a, [[fields()]], table(), Follows.each(f), 1)
     expected = (out.probability[:, :, None] * f).sum(axis=(0, 1))
     assert out.totals.mean(axis=0) == pytest.approx(expected, rel=1e-4)
 
 
 def test_drawn_totals_scatter_around_the_expected_ones():
     a, f = assets(), follows(60)
-    out = damage_of(a, [[fields(b=400)]], table(), f, 1)
+    out = damage_of(a, [[fields(b=400)]], table(), Follows.each(f), 1)
     expected = (out.probability[:, :, None] * f).sum(axis=(0, 1))
     assert out.totals.mean(axis=0) == pytest.approx(expected, rel=0.03)
 
 
 def test_blocks_do_not_matter():
     motion = fields(b=32)
-    whole = damage_of(assets(), [[motion]], table(), follows(60), 7, chosen=20)
-    parts = damage_of(assets(), [[motion[:, :10], motion[:, 10:]]], table(), follows(60), 7, chosen=20)
+    whole = damage_of(assets(), [[motion]], table(), Follows.each(follows(60)), 7, chosen=20)
+    parts = damage_of(assets(), [[motion[:, :10], motion[:, 10:]]], table(), Follows.each(follows(60)), 7, chosen=20)
     assert np.array_equal(whole.totals, parts.totals)
     assert np.array_equal(whole.drawn, parts.drawn)
-    assert np.allclose(whole.reached, parts.reached, rtol=1e-12)
+    assert np.allclose(whole.reached, parts.reached, rtol=1e-6)  # a block is summed in single precision
 
 
 def test_any_number_of_threads_gives_the_same_bits():
@@ -88,7 +89,7 @@ def test_any_number_of_threads_gives_the_same_bits():
     try:
         for threads in (1, before):
             numba.set_num_threads(threads)
-            outs.append(damage_of(assets(3000), [[fields(3000)]], table(), follows(3000), 5, zones=4))
+            outs.append(damage_of(assets(3000), [[fields(3000)]], table(), Follows.each(follows(3000)), 5, zones=4))
     finally:
         numba.set_num_threads(before)
     for name in ("reached", "totals", "by_zone", "drawn"):
@@ -96,7 +97,7 @@ def test_any_number_of_threads_gives_the_same_bits():
 
 
 def test_zones_add_up_to_the_city():
-    out = damage_of(assets(500), [[fields(500)]], table(), follows(500), 5, zones=4)
+    out = damage_of(assets(500), [[fields(500)]], table(), Follows.each(follows(500)), 5, zones=4)
     collapsed, killed = 4, 8
     assert out.by_zone[:, :, 0].sum(axis=0) == pytest.approx(out.totals[:, collapsed], rel=1e-5)
     assert out.by_zone[:, :, 2].sum(axis=0) == pytest.approx(out.totals[:, killed], rel=1e-5)
@@ -106,21 +107,26 @@ def test_zones_add_up_to_the_city():
 @settings(max_examples=30, deadline=None)
 def test_more_shaking_never_does_less_damage(ln, more):
     one = sorted_assets([0], [0], [0], [0], [1.0], [True], [0], 1)
-    low, high = (damage_of(one, [[np.full((1, 1, 1), x, np.float32)]], table(), follows(1), 1).reached for x in (ln, ln + more))
+    low, high = (
+        damage_of(one, [[np.full((1, 1, 1), x, np.float32)]], table(), Follows.each(follows(1)), 1).reached
+        for x in (ln, ln + more)
+    )
     assert np.all(high >= low - 1e-6)
 
 
 def test_the_lottery_is_even_and_tells_assets_and_fields_apart():
-    draws = np.array([[lottery(np.uint64(3), np.uint64(i), np.uint64(j)) for j in range(100)] for i in range(100)])
+    draws = np.empty((100, 100), np.float32)
+    for asset in range(100):
+        lottery(np.uint64(3), asset, np.uint64(0), draws[asset])
     assert 0.49 < draws.mean() < 0.51
-    assert len(np.unique(draws)) == 10_000
+    assert len(np.unique(draws)) > 9_980  # of 2^24 there are; by chance three are drawn twice
     assert abs(np.corrcoef(draws[:-1].ravel(), draws[1:].ravel())[0, 1]) < 0.03
     assert abs(np.corrcoef(draws[:, :-1].ravel(), draws[:, 1:].ravel())[0, 1]) < 0.03
 
 
 def test_an_aftershock_never_mends_and_hits_damaged_buildings_harder():
     n = 400
-    a, f = assets(n), follows(n)
+    a, f = assets(n), Follows.each(follows(n))
     main, after = fields(n), fields(n, seed=9)
     stacked = aftershock.stacked(table())
     first = Ledger(a, table(), f, 3)

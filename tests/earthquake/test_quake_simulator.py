@@ -7,7 +7,7 @@ import pytest
 from small_city import Bench, small_city
 
 from citytwin.errors import InputError
-from citytwin.hazards.earthquake.casualties import LEVELS, follows_of, occupants, part_of_day
+from citytwin.hazards.earthquake.casualties import AMOUNTS, LEVELS, QUANTITIES, Kind, follows_of, occupants, part_of_day
 from citytwin.hazards.earthquake.parameters import EarthquakeParameters, Retrofit
 from citytwin.hazards.earthquake.strike import strike
 from citytwin.scenario import parse_text, play
@@ -182,10 +182,11 @@ def test_people_are_at_home_by_night_and_at_work_by_day():
 
 
 def test_nobody_is_hurt_where_nothing_is_damaged():
-    one = np.ones(1)
-    asset = {n: one for n in ("number", "inside", "residents", "homes", "floor", "value")}
-    out = follows_of([np.ones((5, 4))], np.zeros(1, int), (1, 2, 3, 4, 5), asset, one, np.ones((1, 5)))
-    assert np.all(out[:, 0] == 0)
+    out = follows_of(
+        [Kind(np.ones((5, 4)), 1.0, 1.0, np.ones(5))], [0], (1, 2, 3, 4, 5), {name: np.ones(1) for name in AMOUNTS}
+    )
+    assert [out.expected(np.eye(6)[[state]], QUANTITIES.index("loss"))[0] for state in range(6)] == [0, 1, 1, 1, 1, 1]
+    assert all(out.expected(np.eye(6)[[0]], quantity)[0] == 0 for quantity in range(out.count))
 
 
 @pytest.mark.parametrize(
@@ -211,3 +212,29 @@ def test_bands_of_members_become_one_outer_band():
     assert band["median"] == 2.0
     assert band["low"] == 0.0
     assert 6.5 < band["high"] <= 7.0
+
+
+def test_soft_ground_adds_damage_to_buildings_and_repairs_to_mains_and_can_be_left_out():
+    firm, soft = struck(susceptibility="none"), struck(susceptibility="very_high")
+    off = struck(susceptibility="very_high", ground_failure=False)
+    for name in ("heavy_damage_probability", "collapse_probability", "pipe_repairs", "ground_failure_probability"):
+        assert np.all(soft.columns[name] > firm.columns[name]), name
+    for name, values in firm.columns.items():
+        assert np.array_equal(values, off.columns[name]), name
+    assert np.all(firm.columns["ground_failure_probability"] == 0)
+    added = soft.columns["heavy_damage_probability"] - firm.columns["heavy_damage_probability"]
+    assert np.all(added < 1.5 * soft.columns["ground_failure_probability"])
+    states = soft.levels * soft.portfolio.number[:, None]
+    assert states.sum() == pytest.approx(16)
+    assert soft.words["ground_failure"]["grade"] == "sketch"
+    assert soft.words["ground_failure"]["buildings_extensive_by_ground"] > 0
+
+
+def test_a_reported_building_on_soft_ground_stays_as_it_was_seen():
+    seen = struck(susceptibility="very_high", reports=[{"building": "b3", "state": "none", "reliability": 0.99}])
+    assert seen.columns["heavy_damage_probability"][3] < 0.05
+
+
+def test_what_stations_change_is_nothing_without_them_and_up_where_they_read_more():
+    assert np.all(struck().columns["shaking_change"] == 0)
+    assert np.all(struck(readings=[{"place": HERE, "pga": "9 m/s2"}]).columns["shaking_change"] > 0.2)

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import cache
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -21,8 +22,10 @@ import pandas as pd
 
 from citytwin.city import City
 from citytwin.city.roads import number, text
+from citytwin.hazards.earthquake.follows import Follows
 from citytwin.hazards.earthquake.fragility import Fragility, Mixture, shipped
-from citytwin.hazards.earthquake.kernel_damage import FOLLOWS, STATES
+from citytwin.hazards.earthquake.kernel_damage import STATES
+from citytwin.hazards.earthquake.kernel_lanes import FOLLOWS
 from citytwin.hazards.earthquake.taxonomy import mixture_of_gem
 
 F64 = npt.NDArray[np.float64]
@@ -212,29 +215,37 @@ def _from_persons(city: City, part: str, residents: F64) -> F64:
     return np.asarray(total + away + np.maximum(residents - known, 0.0) * AT_HOME[part], dtype=np.float64)
 
 
-def follows_of(
-    classes: Sequence[F64],
-    index: npt.NDArray[np.int64],
-    severity: Sequence[int],
-    asset: Mapping[str, F64],
-    mass: F64,
-    repair: F64,
-) -> npt.NDArray[np.float32]:
-    """What follows from each state of each asset: float32 (n, 6, 16), in the order of `QUANTITIES`, zeros after them.
+AMOUNTS = ("number", "inside", "residents", "floor", "value")
+"""What quantities go by: buildings that an entry stands for, people inside, residents, floor area (m2), value (EUR)."""
+_GOES_BY = (0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 2, 3, 4, 0, 0, 0)
 
-    classes: casualty rates (5, 4) of each class; index (n,): class of each asset. severity: level of each state. asset:
-    `number` of buildings, `inside` people, `homes` displaced when extensive (share of residents), `residents`, `floor` m2,
-    `value` EUR. mass (n,): tonnes per m2. repair (n, 5): share of the value by level.
+
+class Kind(NamedTuple):
+    """What entries have in common.
+
+    hurt: (5 levels, 4 severities) per person inside. homes: share of the residents displaced by extensive damage. mass: tonnes
+    per m2 of floor. loss: share of the value in each of the five states of the tables.
     """
-    n = len(index)
-    out = np.zeros((n, STATES + 1, FOLLOWS), dtype=np.float32)
-    rates = np.array(classes)
-    for state, level in enumerate(severity, start=1):
-        hurt = rates[index, level - 1] * asset["inside"][:, None]
-        out[:, state, level - 1] = asset["number"]
-        out[:, state, 5:9] = hurt
-        out[:, state, 9] = asset["inside"] * TRAPPED if level == 5 else 0.0
-        out[:, state, 10] = asset["residents"] * (1.0 if level >= 4 else asset["homes"] if level == 3 else 0.0)
-        out[:, state, 11] = asset["floor"] * mass * RUBBLE[level - 1]
-        out[:, state, 12] = asset["value"] * repair[:, level - 1]
-    return out
+
+    hurt: F64
+    homes: float
+    mass: float
+    loss: Sequence[float] | F64
+
+
+def follows_of(kinds: Sequence[Kind], kind: npt.ArrayLike, severity: Sequence[int], amount: Mapping[str, F64]) -> Follows:
+    """What follows from each state of each entry, in the order of `QUANTITIES`.
+
+    kind (n,): of each entry. severity: level of each state of the tables. amount: each of `AMOUNTS`, (n,).
+    """
+    rates = np.zeros((len(kinds), STATES + 1, FOLLOWS), dtype=np.float32)
+    for row, each in enumerate(kinds):
+        for state, level in enumerate(severity, start=1):
+            rates[row, state, level - 1] = 1.0
+            rates[row, state, 5:9] = each.hurt[level - 1]
+            rates[row, state, 9] = TRAPPED if level == 5 else 0.0
+            rates[row, state, 10] = 1.0 if level >= 4 else each.homes if level == 3 else 0.0
+            rates[row, state, 11] = each.mass * RUBBLE[level - 1]
+            rates[row, state, 12] = each.loss[state - 1]
+    columns = np.column_stack([amount[name] for name in AMOUNTS]).astype(np.float32)
+    return Follows(rates, np.asarray(kind, dtype=np.int32), columns, np.array(_GOES_BY, dtype=np.int64), len(QUANTITIES))

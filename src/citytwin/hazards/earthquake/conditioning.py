@@ -142,8 +142,11 @@ def trusted(stations: Stations, wanted: str | Correlation = "JB2009", limit: flo
 
 def merged(x: Array, y: Array) -> tuple[Array, Array, npt.NDArray[np.int64]]:
     """Places with those within a centimetre of one another counted once, and the one that each belongs to."""
-    places = np.round(np.column_stack([x, y]), 2)
-    _, first, which = np.unique(places, axis=0, return_index=True, return_inverse=True)
+    column, row = (np.rint(v * 100).astype(np.int64) for v in (x, y))
+    if len(column):
+        column, row = column - column.min(), row - row.min()
+        column = column * (row.max() + 1) + row
+    _, first, which = np.unique(column, return_index=True, return_inverse=True)
     return x[first], y[first], which.reshape(-1).astype(np.int64)
 
 

@@ -14,8 +14,12 @@ import numpy as np
 import numpy.typing as npt
 
 from citytwin.hazards.earthquake.casualties import QUANTITIES
+from citytwin.hazards.earthquake.fields import ground_of
+from citytwin.hazards.earthquake.follows import Follows
 from citytwin.hazards.earthquake.fragility import axis_of
-from citytwin.hazards.earthquake.kernel_damage import FOLLOWS, STATES, add_up, damage_block, draw_states
+from citytwin.hazards.earthquake.kernel import Ground
+from citytwin.hazards.earthquake.kernel_damage import STATES, Curves, Exposed, add_up, damage_block, draw_states
+from citytwin.hazards.earthquake.kernel_lanes import FOLLOWS
 
 F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
@@ -23,7 +27,7 @@ I64 = npt.NDArray[np.int64]
 U8 = npt.NDArray[np.uint8]
 
 SEGMENT = 1024
-"""Assets that one thread takes from end to end, at most; not a matter of how many threads there are."""
+"""Assets whose totals are added up in single precision, at most."""
 
 BY_ZONE = ("collapsed", "injured", "killed", "trapped", "displaced")
 """What is kept of each field for each zone."""
@@ -50,7 +54,7 @@ class Assets:
 
     @property
     def segment(self) -> I64:
-        """First entry of each segment: of one zone, at most `SEGMENT` long."""
+        """First entry of each segment of one zone, at most `SEGMENT` long; then the end."""
         starts = np.flatnonzero(np.diff(self.zone, prepend=self.zone[:1] - 1))
         ends = np.append(starts[1:], len(self.zone))
         parts = [np.arange(a, b, SEGMENT) for a, b in zip(starts, ends, strict=True)]
@@ -110,82 +114,104 @@ class Outcome:
         return np.asarray(self.totals[:, first : first + 3].sum(axis=1), dtype=np.float64)
 
 
-class Ledger:
-    """One set of assets under the stream of fields: takes block after block, then says what came of it.
+@dataclass
+class Part:
+    """What one block of realisations leaves: sums of `Outcome.reached`, totals, those by zone, states of the chosen field."""
 
-    table (classes, points, 8), or with aftershocks (6 * classes, points, 8): see `draw_states`. follows: see
-    `casualties.follows_of`. seed: of the lottery. chosen: which field's states are kept. zones: rows of the zone table.
+    reached: F32
+    totals: F64
+    by_zone: F32
+    drawn: U8 | None
+
+
+class Ledger:
+    """One set of assets under the stream of fields: each block gives a part, parts are added up in their order.
+
+    table (classes, points, 8), or with aftershocks (6 * classes, points, 8): see `draw_states`. seed: of the lottery. chosen:
+    which field's states are kept. zones: rows of the zone table.
     """
 
-    def __init__(self, assets: Assets, table: F32, follows: F32, seed: int, chosen: int = 0, zones: int = 0) -> None:
-        self.assets, self.table, self.seed, self.chosen, self.zones = assets, table, seed, chosen, zones
-        self.kinds = min(follows.shape[2], len(QUANTITIES))
-        self.follows = _padded(follows, assets.weight)
-        self.segment = assets.segment
+    def __init__(self, assets: Assets, table: F32, follows: Follows, seed: int, chosen: int = 0, zones: int = 0) -> None:
+        self.assets, self.seed, self.chosen, self.zones = assets, seed, chosen, zones
+        self.curves = Curves(table, *axis_of(table))
+        self.follows = follows.weighed(assets.weight)
+        segment = assets.segment
+        self.exposed = Exposed(
+            assets.site, assets.measure, assets.curve, self.follows.kind, self.follows.amount, assets.shared, segment,
+            self.follows.rates, self.follows.of,
+        )  # fmt: skip
+        zone = assets.zone[segment[:-1]]
+        self.of_zone = np.where((zone < 0) | (zone >= zones), zones, zone)
         self.reached = np.zeros((len(assets.owner), STATES))
         self.drawn = np.zeros(len(assets.owner), dtype=np.uint8)
-        self.of_zone = assets.zone[self.segment[:-1]]
         self._totals: list[F64] = []
         self._by_zone: list[F32] = []
         self.done = 0
 
-    def take(self, fields: Sequence[F32]) -> None:
-        """One block of each shock, (m, b, sites), all of the same sizes: the main shock first."""
-        count = fields[0].shape[1]
-        part = np.zeros((len(self.segment) - 1, count, FOLLOWS), dtype=np.float32)
-        if len(fields) == 1:
-            damage_block(fields[0], *self._where, self.table, axis_of(self.table), self.follows, self.assets.shared,
-                         self.segment, self._chance(0), self.reached, part)  # fmt: skip
+    def part(self, first: int, shocks: Sequence[Ground]) -> Part:
+        """What the block of realisations from `first` leaves, the block of the main shock first; changes nothing."""
+        count = shocks[0].size
+        reached = np.empty((len(self.assets.owner), STATES), dtype=np.float32)
+        totals = np.empty((len(self.exposed.segment) - 1, count, FOLLOWS), dtype=np.float32)
+        here = self.chosen - first
+        drawn: U8 | None = None
+        if len(shocks) == 1:
+            damage_block(shocks[0], self.exposed, self.curves, self._chance(0, first), reached, totals)
+            if 0 <= here < count:
+                drawn = self._states([_one_of(shocks[0], here)], self.chosen)[:, 0]
         else:
-            states = self._states(fields)
-            add_up(states, self.follows, self.segment, self.reached, part)
-        here = self.chosen - self.done
-        if 0 <= here < count:
-            one = states if len(fields) > 1 else self._states([fields[0][:, here : here + 1]], here)
-            self.drawn = one[:, here if len(fields) > 1 else 0].copy()
-        self._totals.append(part.sum(axis=0, dtype=np.float64)[:, : self.kinds])
-        self._by_zone.append(_zone_part(part[:, :, : self.kinds], self.of_zone, self.zones))
-        self.done += count
+            states = self._states(shocks, first)
+            add_up(states, self.exposed, reached, totals)
+            if 0 <= here < count:
+                drawn = states[:, here].copy()
+        kinds = self.follows.count
+        by_zone = _zone_part(totals[:, :, :kinds], self.of_zone, self.zones)
+        return Part(reached, totals.sum(axis=0, dtype=np.float64)[:, :kinds], by_zone, drawn)
 
-    @property
-    def _where(self) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32], npt.NDArray[np.int32]]:
-        return self.assets.site, self.assets.measure, self.assets.curve
+    def add(self, part: Part) -> None:
+        """Add the next block's part."""
+        self.reached += part.reached
+        self._totals.append(part.totals)
+        self._by_zone.append(part.by_zone)
+        if part.drawn is not None:
+            self.drawn = part.drawn
+        self.done += len(part.totals)
 
-    def _chance(self, shock: int, ahead: int = 0) -> tuple[np.uint64, np.uint64]:
-        return np.uint64((self.seed * 1_000_003 + shock * 7_919 + 12_345) % 2**63), np.uint64(self.done + ahead)
+    def take(self, fields: Sequence[F32]) -> None:
+        """Take the next block of each shock as fields (m, b, sites), all of the same sizes: the main shock first."""
+        self.add(self.part(self.done, [ground_of(f) for f in fields]))
 
-    def _states(self, fields: Sequence[F32], ahead: int = 0) -> U8:
+    def _chance(self, shock: int, first: int) -> tuple[np.uint64, np.uint64]:
+        return np.uint64((self.seed * 1_000_003 + shock * 7_919 + 12_345) % 2**63), np.uint64(first)
+
+    def _states(self, shocks: Sequence[Ground], first: int) -> U8:
         """States after all shocks, (n, b)."""
-        states = np.zeros((len(self.assets.owner), fields[0].shape[1]), dtype=np.uint8)
-        classes = self.table.shape[0] // (STATES + 1) if len(fields) > 1 else self.table.shape[0]
-        for shock, each in enumerate(fields):
-            each = np.ascontiguousarray(each)
-            chance = self._chance(shock, ahead)
-            draw_states(each, *self._where, self.table, axis_of(self.table), classes, chance, states, states)
+        states = np.zeros((len(self.assets.owner), shocks[0].size), dtype=np.uint8)
+        classes = len(self.curves.table) // (STATES + 1) if len(shocks) > 1 else len(self.curves.table)
+        for shock, ground in enumerate(shocks):
+            draw_states(ground, self.exposed, self.curves, classes, self._chance(shock, first), states, states)
         return states
 
     def outcome(self) -> Outcome:
         """What is left of all blocks taken."""
-        totals = np.concatenate(self._totals) if self._totals else np.zeros((0, self.kinds))
+        totals = np.concatenate(self._totals) if self._totals else np.zeros((0, self.follows.count))
         by_zone = (
             np.concatenate(self._by_zone, axis=1) if self._by_zone else np.zeros((self.zones + 1, 0, len(BY_ZONE)), np.float32)
         )
         return Outcome(self.reached / max(self.done, 1), totals, by_zone, self.drawn, self.done)
 
 
-def _padded(follows: F32, weight: F64) -> F32:
-    """What follows from each state of an entry by its weight, in rows of the kernel's width."""
-    if follows.shape[2] == FOLLOWS and (weight == 1.0).all():
-        return follows
-    out = np.zeros((len(follows), STATES + 1, FOLLOWS), dtype=np.float32)
-    np.multiply(follows, weight[:, None, None].astype(np.float32), out=out[:, :, : follows.shape[2]])
-    return out
+def _one_of(ground: Ground, field: int) -> Ground:
+    """One realisation of a block."""
+    one = slice(field, field + 1)
+    latent, event = (np.ascontiguousarray(v[..., one]) for v in (ground.latent, ground.event))
+    return ground._replace(latent=latent, event=event)
 
 
 def damage_of(
-    assets: Assets, shocks: Sequence[Iterable[F32]], table: F32, follows: F32, seed: int, chosen: int = 0, zones: int = 0
+    assets: Assets, shocks: Sequence[Iterable[F32]], table: F32, follows: Follows, seed: int, chosen: int = 0, zones: int = 0
 ) -> Outcome:
-    """Run blocks of fields through damage: one ledger under the stream; `shocks` has the blocks of each shock."""
+    """Run blocks of fields (m, b, sites) through damage: one ledger under the stream; `shocks` has those of each shock."""
     ledger = Ledger(assets, table, follows, seed, chosen, zones)
     for fields in zip(*shocks, strict=True):
         ledger.take(fields)
@@ -193,17 +219,21 @@ def damage_of(
 
 
 def _zone_part(part: F32, of_zone: I64, zones: int) -> F32:
-    """The totals of a block by zone, float32 (zones + 1, b, len(BY_ZONE))."""
-    if part.shape[2] != len(QUANTITIES):
-        return np.zeros((zones + 1, part.shape[1], 0), dtype=np.float32)
+    """The totals of a block by zone, float32 (zones + 1, b, len(BY_ZONE)). Segments of a zone are neighbours."""
+    out = np.zeros((zones + 1, part.shape[1], len(BY_ZONE) if part.shape[2] == len(QUANTITIES) else 0), dtype=np.float32)
+    if not out.size or not len(part):
+        return out
     at = {name: QUANTITIES.index(name) for name in QUANTITIES}
     few = np.stack([
         part[:, :, at["collapsed"]], part[:, :, at["injured_1"] : at["injured_3"] + 1].sum(axis=2), part[:, :, at["killed"]],
         part[:, :, at["trapped"]], part[:, :, at["displaced"]],
     ], axis=2)  # fmt: skip
-    out = np.zeros((zones + 1, part.shape[1], len(BY_ZONE)))
-    np.add.at(out, np.where((of_zone < 0) | (of_zone >= zones), zones, of_zone), few)
-    return out.astype(np.float32)
+    begins = np.flatnonzero(np.diff(of_zone, prepend=-1))
+    summed, row = np.add.reduceat(few, begins, axis=0, dtype=np.float64), of_zone[begins]
+    inside = row < zones
+    out[row[inside]] = summed[inside]
+    out[zones] = summed[~inside].sum(axis=0)  # before the first zone and after the last
+    return out
 
 
 def bands(by_zone: F32) -> F64:

@@ -25,7 +25,8 @@ import numpy.typing as npt
 from scipy.special import ndtr
 
 from citytwin.errors import InputError, MissingError, nearest
-from citytwin.hazards.earthquake.kernel_damage import STATES, WIDTH
+from citytwin.hazards.earthquake.kernel_damage import STATES
+from citytwin.hazards.earthquake.kernel_lanes import WIDTH
 from citytwin.hazards.earthquake.models import measure_name
 
 F32 = npt.NDArray[np.float32]

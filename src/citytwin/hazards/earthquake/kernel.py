@@ -1,129 +1,83 @@
 """Fields of correlated residuals over many places, one after the other given their nearest earlier ones.
 
-The order is coarse to fine (places thinned on grids of ever smaller cells, stations before all); each place is drawn from its
-normal distribution given its nearest earlier places and the nearest stations (Vecchia 1988, J. R. Stat. Soc. B 50, 297-312;
-sequential simulation). Cost grows with the number of places; memory is one block of realisations.
+Places come coarse to fine (see kernel_order.py); each is drawn from its normal distribution given its nearest earlier places
+and the nearest stations (Vecchia 1988, J. R. Stat. Soc. B 50, 297-312; sequential simulation). Cost grows with the number of
+places; memory is one block of realisations.
 """
 
 from __future__ import annotations
 
-import itertools
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from numba import prange
-from scipy.spatial import cKDTree
 
-from citytwin.sim.jit import kernel, parallel
+from citytwin.sim.jit import inlined, kernel, parallel
 
 Array = npt.NDArray[np.float64]
 Single = npt.NDArray[np.float32]
 Rows = npt.NDArray[np.int64]
 Indices = npt.NDArray[np.int32]
 
+STEPS, MOST = 64, 40
+"""Of the table of exp(-t): steps a unit, and the t from which it counts as zero (4e-18)."""
+DECLINE = np.exp(-np.arange(STEPS * MOST) / STEPS)
 
-def coarse_to_fine(x: Array, y: Array, coarsest: float = 64_000.0) -> tuple[Rows, Rows]:
-    """An order of places, and the place in it where each level of thinning begins (int64[levels + 1]).
 
-    Level by level the cells of a grid halve, and every cell without a place so far gives one. Within a level places go along
-    a Z curve, so that what is near in the order is near on the ground, in eight turns, so that later places have earlier
-    ones on all sides.
+class Ground(NamedTuple):
+    """One block of realisations at n places, as kernels read it: ln of a measure is median + between * event + within * mix.
+
+    latent: float32[f, nodes, b], the latent fields. node: int64[n], the node of each place. event: float32[m, b], event terms.
+    mixing: float32[m, f]; a weight of zero leaves its field out. median, between, within: float32[m, n].
     """
-    n = len(x)
-    column, row = x - x.min(), y - y.min()
-    code = _z_curve(column, row)
-    left, order, starts, size = np.argsort(code, kind="stable"), [np.empty(0, dtype=np.int64)], [0], coarsest
-    while left.size:
-        cell = (row[left] // size).astype(np.int64) * 4_000_000 + (column[left] // size).astype(np.int64)
-        if size < 1.0:  # what is left lies within a metre of others
-            taken = np.ones(left.size, dtype=bool)
-        else:
-            taken = np.zeros(left.size, dtype=bool)
-            taken[np.unique(cell, return_index=True)[1]] = True
-            done = np.concatenate(order)
-            if done.size:
-                known = (row[done] // size).astype(np.int64) * 4_000_000 + (column[done] // size).astype(np.int64)
-                taken &= ~np.isin(cell, known)
-        if taken.any():
-            order.append(_in_turns(left[taken]))
-            starts.append(starts[-1] + int(taken.sum()))
-        left, size = left[~taken], size / 2
-    found = np.concatenate(order)
-    assert found.size == n
-    return found, np.array(starts, dtype=np.int64)
+
+    latent: Single
+    node: Rows
+    event: Single
+    mixing: Single
+    median: Single
+    between: Single
+    within: Single
+
+    @property
+    def size(self) -> int:
+        """Realisations in the block."""
+        return int(self.event.shape[1])
 
 
-def _in_turns(places: Rows, turns: int = 8) -> Rows:
-    """Places taken in turns: each turn a share of them, spread evenly, in their own order."""
-    turn = ((np.arange(len(places)) * 0.6180339887498949) % 1 * turns).astype(np.int64)
-    return places[np.argsort(turn, kind="stable")]
-
-
-def _z_curve(x: Array, y: Array) -> Rows:
-    """The place of each point along a Z curve over 16 bits a side."""
-    span = max(float(x.max()), float(y.max()), 1.0)
-    code = np.zeros(len(x), dtype=np.int64)
-    a, b = ((v / span * 65535).astype(np.int64) for v in (x, y))
-    for bit in range(16):
-        code |= ((a >> bit) & 1) << (2 * bit) | ((b >> bit) & 1) << (2 * bit + 1)
-    return code
-
-
-def earlier_neighbours(x: Array, y: Array, starts: Rows, stations: int, near: int, near_stations: int) -> Indices:
-    """For each place in order its nearest earlier ones, int32[n, near + near_stations], -1 where there are fewer.
-
-    x, y: in order, the `stations` first. starts: where levels begin (the first after the stations).
-    """
-    n = len(x)
-    found = np.full((n, near + near_stations), -1, dtype=np.int32)
-    places = np.column_stack([x, y])
-    for begin, end in itertools.pairwise(starts.tolist()):
-        tree = cKDTree(places[:end], balanced_tree=False, compact_nodes=False)
-        want = min(2 * near + 1, end)
-        for first in range(begin, end, 16384):
-            last = min(first + 16384, end)
-            _, close = tree.query(places[first:last], k=want, workers=-1)
-            _earlier(np.asarray(close, dtype=np.int64).reshape(last - first, want), first, near, found)
-    if stations and near_stations:
-        count = min(near_stations, stations)
-        _, close = cKDTree(places[:stations]).query(places[stations:], k=count, workers=-1)
-        _with_stations(np.asarray(close, dtype=np.int64).reshape(-1, count), stations, near, found)
-    return found
+@inlined
+def shaken(ground: Ground, measure: int, place: int, out: Single) -> None:
+    """Ln of one measure at one place in all realisations of the block, into float32[b]."""
+    node, count = ground.node[place], len(out)
+    for r in range(count):
+        out[r] = np.float32(0)
+    for f in range(ground.mixing.shape[1]):
+        if ground.mixing[measure, f] != 0:
+            share, values = ground.mixing[measure, f], ground.latent[f, node]
+            for r in range(count):
+                out[r] += share * values[r]
+    median, between, within = ground.median[measure, place], ground.between[measure, place], ground.within[measure, place]
+    event = ground.event[measure]
+    for r in range(count):
+        out[r] = median + between * event[r] + within * out[r]
 
 
 @kernel
-def _earlier(close: Rows, first: int, near: int, found: Indices) -> None:
-    for i in range(close.shape[0]):
-        count = 0
-        for j in range(close.shape[1]):
-            if close[i, j] < first + i and count < near:
-                found[first + i, count] = close[i, j]
-                count += 1
-
-
-@kernel
-def _with_stations(close: Rows, stations: int, near: int, found: Indices) -> None:
-    for i in range(close.shape[0]):
-        row = found[stations + i]
-        count = 0
-        while count < near and row[count] >= 0:
-            count += 1
-        for j in range(close.shape[1]):
-            there = False
-            for k in range(count):
-                there = there or row[k] == close[i, j]
-            if not there:
-                row[count] = close[i, j]
-                count += 1
+def spread(ground: Ground, measure: int, places: Rows, out: Single) -> None:
+    """Ln of one measure at some places, into float32[places, b]."""
+    for i in range(len(places)):
+        shaken(ground, measure, places[i], out[i])
 
 
 @parallel
 def weights(
-    x: Array, y: Array, neighbours: Indices, stations: int, shares: Array, scales: Array, power: float
+    x: Array, y: Array, neighbours: Indices, stations: int, shares: Array, scales: Array, power: float, decline: Array
 ) -> tuple[Single, Single]:
     """Kriging weights of each place's earlier neighbours, float32[n, k], and what is left to chance, float32[n].
 
-    shares, scales (m), power: of the decay. Stations (the first places) get no weights: their values are given.
+    shares, scales (m), power: of the decay. decline: `DECLINE`. Stations (the first places) get no weights: their values are
+    given.
     """
     n, most = neighbours.shape
     weight = np.zeros((n, most), dtype=np.float32)
@@ -133,13 +87,14 @@ def weights(
         while k < most and neighbours[i, k] >= 0:
             k += 1
         if k > 0:
-            matrix, side = np.empty((k, k)), np.empty(k)
+            px, py, side = np.empty(k), np.empty(k), np.empty(k)
             for a in range(k):
-                p = neighbours[i, a]
-                side[a] = _correlation(x[i] - x[p], y[i] - y[p], shares, scales, power)
-                for b in range(a):
-                    q = neighbours[i, b]
-                    matrix[a, b] = _correlation(x[q] - x[p], y[q] - y[p], shares, scales, power)
+                px[a], py[a] = x[neighbours[i, a]], y[neighbours[i, a]]
+            _correlations(px, py, x[i], y[i], shares, scales, power, decline, side)
+            matrix = np.empty((k, k))
+            for a in range(k):
+                later = slice(a + 1, k)
+                _correlations(px[later], py[later], px[a], py[a], shares, scales, power, decline, matrix[a, later])
                 matrix[a, a] = 1.0 + 1e-10
             solved = _solve(matrix, side.copy())
             known = 0.0
@@ -151,49 +106,65 @@ def weights(
 
 
 @kernel
-def _correlation(dx: float, dy: float, shares: Array, scales: Array, power: float) -> float:
-    h = np.sqrt(dx * dx + dy * dy)
-    total = 0.0
-    for k in range(len(shares)):
-        if power == 1.0:
-            total += shares[k] * np.exp(-h / scales[k])
-        else:
-            total += shares[k] * np.exp(-((h / scales[k]) ** power))
-    return total
+def _correlations(
+    px: Array, py: Array, x: float, y: float, shares: Array, scales: Array, power: float, decline: Array, out: Array
+) -> None:
+    """Correlation of places px, py with place x, y."""
+    for a in range(len(px)):
+        dx, dy = px[a] - x, py[a] - y
+        out[a] = np.sqrt(dx * dx + dy * dy)
+    for a in range(len(px)):
+        total = 0.0
+        for k in range(len(shares)):
+            far = out[a] / scales[k]
+            total += shares[k] * _declined(far if power == 1.0 else far**power, decline)
+        out[a] = total
+
+
+@kernel
+def _declined(t: float, decline: Array) -> float:
+    """Exp(-t) for t >= 0, by a table and five terms of the series of the rest r < 1/64: relative error r^5/120 < 8e-12."""
+    if t >= MOST:
+        return 0.0
+    at = np.uint32(t * STEPS)
+    r = t - np.float64(at) / STEPS
+    return float(decline[at]) * (1.0 - r * (1.0 - r * (0.5 - r * (1.0 / 6.0 - r / 24.0))))
 
 
 @kernel
 def _solve(matrix: Array, side: Array) -> Array:
-    """The solution of a positive definite system, by Cholesky in place of its lower half."""
+    """The solution of a positive definite system, by Cholesky in place of its upper half, row by row."""
     n = len(side)
-    for i in range(n):
-        for j in range(i + 1):
-            total = matrix[i, j]
-            for k in range(j):
-                total -= matrix[i, k] * matrix[j, k]
-            if i == j:
-                matrix[i, i] = np.sqrt(max(total, 1e-14))
-            else:
-                matrix[i, j] = total / matrix[j, j]
-        total = side[i]
-        for k in range(i):
-            total -= matrix[i, k] * side[k]
-        side[i] = total / matrix[i, i]
-    for i in range(n - 1, -1, -1):
-        total = side[i]
-        for k in range(i + 1, n):
-            total -= matrix[k, i] * side[k]
-        side[i] = total / matrix[i, i]
+    for j in range(n):
+        row = matrix[j]
+        root = np.sqrt(max(row[j], 1e-14))
+        inverse = 1.0 / root
+        row[j] = root
+        for i in range(j + 1, n):
+            row[i] *= inverse
+        side[j] *= inverse
+        for i in range(j + 1, n):
+            share, below = row[i], matrix[i]
+            for k in range(i, n):
+                below[k] -= share * row[k]
+            side[i] -= share * side[j]
+    for j in range(n - 1, -1, -1):
+        total = side[j]
+        for i in range(j + 1, n):
+            total -= matrix[j, i] * side[i]
+        side[j] = total / matrix[j, j]
     return side
 
 
 @kernel
-def sweep(field: Single, neighbours: Indices, weight: Single, left: Single, stations: int) -> None:
-    """Turn independent normals into the correlated field, in place; float32[n, b], stations' rows hold their values."""
-    n, b = field.shape
-    most = neighbours.shape[1]
+def sweep(field: Single, drawn: Rows, neighbours: Indices, weight: Single, left: Single, stations: int) -> None:
+    """Turn independent normals into the correlated field, in place; float32[n, b], stations' rows hold their values.
+
+    drawn: int64[n], the places in the order of drawing, which begins with the stations.
+    """
+    b, most = field.shape[1], neighbours.shape[1]
     row = np.empty(b, dtype=np.float32)
-    for i in range(stations, n):
+    for i in drawn[stations:]:
         own = left[i]
         for r in range(b):
             row[r] = own * field[i, r]
@@ -212,29 +183,6 @@ def sweep(field: Single, neighbours: Indices, weight: Single, left: Single, stat
             k += 1
         for r in range(b):
             field[i, r] = row[r]
-
-
-@kernel
-def spread(
-    fields: Single, node: Rows, event: Single, mixing: Single, median: Single, between: Single, within: Single, out: Single
-) -> None:
-    """Ln of one measure at all places: median + between * event + within * mix of the latent fields, into float32[n, b].
-
-    fields: float32[f, nodes, b]. node: int64[n], the node of each place. event: float32[b]. mixing: float32[f]; a weight of
-    zero leaves its field out. median, between, within: float32[n].
-    """
-    n, b = len(node), len(event)
-    mixed = np.empty(b, dtype=np.float32)
-    for i in range(n):
-        for r in range(b):
-            mixed[r] = np.float32(0)
-        for f in range(len(mixing)):
-            if mixing[f] != 0:
-                share, values = mixing[f], fields[f, node[i]]
-                for r in range(b):
-                    mixed[r] += share * values[r]
-        for r in range(b):
-            out[i, r] = median[i] + between[i] * event[r] + within[i] * mixed[r]
 
 
 @kernel

@@ -1,9 +1,9 @@
-"""Damage of assets under blocks of shaking fields: look up the curves, draw a state, add up what follows from it.
+"""Damage of assets under blocks of shaking: look up the curves, draw a state, add up what follows from it.
 
 An asset has a class; a class has five curves over the natural logarithm of its intensity measure, tabulated at equal steps:
 the probabilities of reaching or passing state 1 ... 5, each at most the one before. State 0 is no damage; nothing
-follows from it. What follows from another state (people hurt, loss, ...) is a row of numbers per asset and state. Assets are
-cut into segments of neighbouring rows; one thread handles a segment from end to end, and segments are added up in their
+follows from it. What follows from another state (people hurt, loss, ...) is a row of numbers per kind of asset and state,
+times the asset's own amounts (people, value, ...). One thread takes a block of realisations through all assets in their
 order, so that any number of threads gives the same bits.
 
 The error of a straight line between table points is at most step^2 / 8 times the largest second derivative of the curve:
@@ -12,14 +12,16 @@ for a lognormal curve of dispersion beta, step^2 / 8 * 0.242 / beta^2.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import numpy.typing as npt
-from numba import prange
 
-from citytwin.sim.jit import kernel, parallel
+from citytwin.hazards.earthquake.kernel import Ground, shaken
+from citytwin.hazards.earthquake.kernel_lanes import FOLLOWS, WIDTH, Whole, add_row, state_of
+from citytwin.sim.jit import inlined, kernel
 
 F32 = npt.NDArray[np.float32]
-F64 = npt.NDArray[np.float64]
 I32 = npt.NDArray[np.int32]
 I64 = npt.NDArray[np.int64]
 U8 = npt.NDArray[np.uint8]
@@ -27,126 +29,164 @@ Marks = npt.NDArray[np.bool_]
 Chance = tuple[np.uint64, np.uint64]
 
 STATES = 5  # beyond "none"
-WIDTH = 8  # of a table row: five curves, padded to half a cache line
-FOLLOWS = 16  # quantities that may follow from a state: padded to a cache line
+LANES = 4  # sums that are held apart, so that one need not wait for the one before
 
-NEXT = np.uint32(1)
 LOW_BITS = np.uint64(0xFFFFFFFF)
+FIRST, SECOND = np.uint32(0x9E3779B1), np.uint32(0x85EBCA77)
 
 
-@kernel
-def mixed(x: np.uint64) -> np.uint64:
-    """32 bits stirred, every one into every other: the finalizer of MurmurHash3 (Appleby 2011)."""
-    x = ((x ^ (x >> np.uint64(16))) * np.uint64(0x85EBCA6B)) & LOW_BITS
-    x = ((x ^ (x >> np.uint64(13))) * np.uint64(0xC2B2AE35)) & LOW_BITS
-    return x ^ (x >> np.uint64(16))
+class Exposed(NamedTuple):
+    """The assets as the kernels read them, n of them.
 
-
-@kernel
-def lottery(seed: np.uint64, asset: np.uint64, field: np.uint64) -> np.float64:
-    """A number of [0, 1) for one asset in one field, the same whoever asks. No product is larger than 64 bits."""
-    first = mixed((seed ^ (seed >> np.uint64(32)) ^ (asset * np.uint64(0x9E3779B1))) & LOW_BITS)
-    return np.float64(mixed((first + field * np.uint64(0x85EBCA77)) & LOW_BITS)) * 2.3283064365386963e-10
-
-
-@kernel
-def table_place(value: np.float32, low: np.float32, per_step: np.float32, top: np.float32) -> np.float32:
-    """Where in the table `value` lies, in steps from its begin; beyond its ends it lies at them, NaN at its begin."""
-    place = (value - low) * per_step
-    if place > np.float32(0.0):
-        return min(place, top)
-    return np.float32(0.0)
-
-
-@kernel
-def reading(curves: F32, left: np.uint32, right: np.float32, state: int) -> np.float32:
-    """The probability of reaching state 1 + `state`, on the straight line between two rows of a class's table."""
-    low = curves[left, state]
-    return np.float32(low + right * (curves[left + NEXT, state] - low))
-
-
-@parallel
-def damage_block(
-    fields: F32, site: I32, measure: I32, curve: I32, table: F32, axis: tuple[np.float32, np.float32], follows: F32,
-    shared: Marks, segment: I64, chance: Chance, reached: F64, totals: F32,
-) -> None:  # fmt: skip
-    """Take one block of fields.
-
-    fields (m, b, sites): ln of the measures. site, measure, curve (n,): of each asset. table (classes, points, 8), axis: ln of
-    the measure at the first point, points per unit. follows (n, 6, 16): what follows from each state. shared (n,): whether the
-    asset is shared out among the states (a row that stands for many buildings) rather than in one state per field.
-    segment (s + 1,): first asset of each segment. chance: seed, number of the block's first field.
-    reached (n, 5): to which the probabilities of this block's fields are added. totals (s, b, 16): filled.
+    site, measure, curve: int32[n], of the block's places and measures and of the tables. kind: int32[n], row of `rates`.
+    amount: float32[n, amounts]. shared: bool[n], shared out among the states instead of drawn. segment: int64[s + 1], the first
+    asset of each segment. rates: float32[kinds, 6, 16], what follows from each state for one of each amount; of: int64[16],
+    which amount that is.
     """
-    count = fields.shape[1]
-    low, per_step = axis
-    top = np.float32(table.shape[1]) - np.float32(1.001)
-    for s in prange(len(segment) - 1):
-        totals[s] = np.float32(0.0)
-        for i in range(segment[s], segment[s + 1]):
-            row, m, curves, of = site[i], measure[i], table[curve[i]], follows[i]
-            sum1 = sum2 = sum3 = sum4 = sum5 = np.float64(0.0)
-            for j in range(count):
-                place = table_place(fields[m, j, row], low, per_step, top)
-                left = np.uint32(place)
-                right = place - np.float32(left)
-                p1, p2 = reading(curves, left, right, 0), reading(curves, left, right, 1)
-                p3, p4 = reading(curves, left, right, 2), reading(curves, left, right, 3)
-                p5 = reading(curves, left, right, 4)
-                sum1, sum2, sum3, sum4, sum5 = sum1 + p1, sum2 + p2, sum3 + p3, sum4 + p4, sum5 + p5
-                if shared[i]:
-                    q1, q2, q3, q4 = p1 - p2, p2 - p3, p3 - p4, p4 - p5
-                    for q in range(FOLLOWS):
-                        totals[s, j, q] += q1 * of[1, q] + q2 * of[2, q] + q3 * of[3, q] + q4 * of[4, q] + p5 * of[5, q]
-                    continue
-                u = lottery(chance[0], np.uint64(i), chance[1] + np.uint64(j))
-                if u < p1:
-                    state = 1 + int(u < p2) + int(u < p3) + int(u < p4) + int(u < p5)
-                    for q in range(FOLLOWS):
-                        totals[s, j, q] += of[state, q]
-            reached[i, 0] += sum1
-            reached[i, 1] += sum2
-            reached[i, 2] += sum3
-            reached[i, 3] += sum4
-            reached[i, 4] += sum5
+
+    site: I32
+    measure: I32
+    curve: I32
+    kind: I32
+    amount: F32
+    shared: Marks
+    segment: I64
+    rates: F32
+    of: I64
 
 
-@parallel
-def draw_states(
-    fields: F32, site: I32, measure: I32, curve: I32, table: F32, axis: tuple[np.float32, np.float32], classes: int,
-    chance: Chance, begun: U8, states: U8,
-) -> None:  # fmt: skip
+class Curves(NamedTuple):
+    """Tables of curves, float32[classes, points, 8]; ln of the measure at the first point; points per unit."""
+
+    table: F32
+    low: np.float32
+    per_step: np.float32
+
+
+@inlined
+def product(one: np.uint32, other: np.uint32) -> np.uint32:
+    """The low 32 bits of a product."""
+    return np.uint32((np.uint64(one) * np.uint64(other)) & LOW_BITS)
+
+
+@inlined
+def mixed(x: np.uint32) -> np.uint32:
+    """32 bits stirred, every one into every other: the finalizer of MurmurHash3 (Appleby 2011)."""
+    x = product(x ^ (x >> np.uint32(16)), np.uint32(0x85EBCA6B))
+    x = product(x ^ (x >> np.uint32(13)), np.uint32(0xC2B2AE35))
+    return x ^ (x >> np.uint32(16))
+
+
+@inlined
+def lottery(seed: np.uint64, asset: int, first: np.uint64, out: F32) -> None:
+    """Numbers of [0, 1), multiples of 2^-24, for one asset in fields `first`, `first` + 1, ...: the same whoever asks."""
+    own = np.uint32((seed ^ (seed >> np.uint64(32))) & LOW_BITS) ^ product(np.uint32(asset), FIRST)
+    start = mixed(own)
+    for j in range(len(out)):
+        field = np.uint32((first + np.uint64(j)) & LOW_BITS)
+        drawn = mixed(np.uint32((np.uint64(start) + np.uint64(product(field, SECOND))) & LOW_BITS))
+        out[j] = np.float32(np.int32(drawn >> np.uint32(8))) * np.float32(2.0**-24)
+
+
+@inlined
+def table_places(values: F32, curves: Curves, left: I32, right: F32) -> None:
+    """Where in the table each value lies: the row before it, how far beyond in rows; outside at its ends, NaN at its begin."""
+    top = np.float32(curves.table.shape[1]) - np.float32(1.001)
+    for j in range(len(values)):
+        place = (values[j] - curves.low) * curves.per_step
+        place = place if place > np.float32(0.0) else np.float32(0.0)
+        place = min(place, top)
+        left[j] = np.int32(place)
+        right[j] = place - np.float32(left[j])
+
+
+@kernel
+def damage_block(ground: Ground, assets: Exposed, curves: Curves, chance: Chance, reached: F32, totals: F32) -> None:
+    """Take one block of realisations.
+
+    chance: seed of the lottery, number of the block's first realisation. reached: float32[n, 5], filled with the sums over the
+    block of the probabilities of reaching each state. totals: float32[s, b, 16], filled with what follows, by segment.
+    """
+    count = ground.event.shape[1]
+    here, right, drawn = np.empty(count, np.float32), np.empty(count, np.float32), np.empty(count, np.float32)
+    left, sums, own = (
+        np.empty(count, np.int32),
+        np.zeros((LANES, WIDTH), np.float32),
+        np.zeros((STATES + 1, FOLLOWS), np.float32),
+    )
+    for s in range(len(assets.segment) - 1):
+        total = totals[s]
+        total[:] = np.float32(0.0)
+        for i in range(assets.segment[s], assets.segment[s + 1]):
+            shaken(ground, assets.measure[i], assets.site[i], here)
+            table_places(here, curves, left, right)
+            lottery(chance[0], i, chance[1], drawn)
+            _own(assets, i, own)
+            table = curves.table[assets.curve[i]]
+            sums[:] = np.float32(0.0)
+            if assets.shared[i]:
+                for j in range(count):
+                    state_of(table, np.intp(left[j]), right[j], drawn[j], sums, j & (LANES - 1))
+                    _share_out(table, np.intp(left[j]), right[j], own, total[j])
+            else:
+                for j in range(count):
+                    state = state_of(table, np.intp(left[j]), right[j], drawn[j], sums, j & (LANES - 1))
+                    add_row(total, j, own, state)
+            for k in range(STATES):
+                reached[i, k] = (sums[0, k] + sums[1, k]) + (sums[2, k] + sums[3, k])
+
+
+@inlined
+def _own(assets: Exposed, i: int, own: F32) -> None:
+    """What follows from each state of asset i, float32[6, 16]; from none, nothing."""
+    for q in range(FOLLOWS):
+        amount = assets.amount[i, assets.of[q]]
+        for state in range(1, STATES + 1):
+            own[state, q] = assets.rates[assets.kind[i], state, q] * amount
+
+
+@inlined
+def _share_out(table: F32, left: Whole, right: np.float32, own: F32, total: F32) -> None:
+    """Add what follows on average from the states at a place of a table."""
+    for state in range(STATES):
+        share = table[left, state] + right * (table[left + 1, state] - table[left, state])
+        if state < STATES - 1:
+            share -= table[left, state + 1] + right * (table[left + 1, state + 1] - table[left, state + 1])
+        for q in range(FOLLOWS):
+            total[q] += share * own[state + 1, q]
+
+
+@kernel
+def draw_states(ground: Ground, assets: Exposed, curves: Curves, classes: int, chance: Chance, begun: U8, states: U8) -> None:
     """The state of each asset after each field, never less than it had before.
 
-    begun (n, b): states before; the curves of class c for a building in state k are table row c + k * classes, so a table
-    without later rows is for undamaged buildings alone. states (n, b): filled; may be `begun` itself. The draws are those of
-    `damage_block` for the same chance.
+    begun: uint8[n, b], states before; the curves of class c for a building in state k are table row c + k * classes, so a table
+    without later rows is for undamaged buildings alone. states: uint8[n, b], filled; may be `begun` itself. The draws are those
+    of `damage_block` for the same chance.
     """
-    low, per_step = axis
-    top = np.float32(table.shape[1]) - np.float32(1.001)
-    for i in prange(len(site)):
-        for j in range(fields.shape[1]):
-            curves = table[curve[i] + classes * np.int64(begun[i, j])]
-            place = table_place(fields[measure[i], j, site[i]], low, per_step, top)
-            left = np.uint32(place)
-            right = place - np.float32(left)
-            u = lottery(chance[0], np.uint64(i), chance[1] + np.uint64(j))
-            state = 0
-            for k in range(STATES):
-                state += int(u < reading(curves, left, right, k))
+    count = ground.event.shape[1]
+    here, right, drawn = np.empty(count, np.float32), np.empty(count, np.float32), np.empty(count, np.float32)
+    left, sums = np.empty(count, np.int32), np.zeros((1, WIDTH), np.float32)
+    for i in range(len(assets.site)):
+        shaken(ground, assets.measure[i], assets.site[i], here)
+        table_places(here, curves, left, right)
+        lottery(chance[0], i, chance[1], drawn)
+        for j in range(count):
+            table = curves.table[assets.curve[i] + classes * np.int64(begun[i, j])]
+            state = state_of(table, np.intp(left[j]), right[j], drawn[j], sums, 0)
             states[i, j] = max(state, int(begun[i, j]))
 
 
-@parallel
-def add_up(states: U8, follows: F32, segment: I64, reached: F64, totals: F32) -> None:
+@kernel
+def add_up(states: U8, assets: Exposed, reached: F32, totals: F32) -> None:
     """What follows from drawn `states` (n, b); `reached` and `totals` as in `damage_block`, from counts."""
-    for s in prange(len(segment) - 1):
+    own = np.zeros((STATES + 1, FOLLOWS), np.float32)
+    reached[:] = np.float32(0.0)
+    for s in range(len(assets.segment) - 1):
         totals[s] = np.float32(0.0)
-        for i in range(segment[s], segment[s + 1]):
+        for i in range(assets.segment[s], assets.segment[s + 1]):
+            _own(assets, i, own)
             for j in range(states.shape[1]):
-                state = states[i, j]
-                for k in range(state):
-                    reached[i, k] += 1.0
-                if state > 0:
-                    for q in range(FOLLOWS):
-                        totals[s, j, q] += follows[i, state, q]
+                for k in range(states[i, j]):
+                    reached[i, k] += np.float32(1.0)
+                add_row(totals[s], j, own, np.intp(states[i, j]))

@@ -11,9 +11,10 @@ import pandas as pd
 from citytwin.city.roads import number, text
 from citytwin.errors import InputError, nearest
 from citytwin.hazards.earthquake.casualties import values_of
-from citytwin.hazards.earthquake.damage import Assets, Ledger, sorted_assets
+from citytwin.hazards.earthquake.damage import Ledger, sorted_assets
+from citytwin.hazards.earthquake.follows import Follows
 from citytwin.hazards.earthquake.fragility import POINTS, Mixture, axis
-from citytwin.hazards.earthquake.kernel_damage import WIDTH
+from citytwin.hazards.earthquake.kernel_lanes import WIDTH
 from citytwin.hazards.earthquake.nrml import Vulnerabilities
 
 F64 = npt.NDArray[np.float64]
@@ -55,10 +56,4 @@ class Losses:
         assets = sorted_assets(
             owner, owner, measure, curve, self._entries["weight"].to_numpy(), np.ones(n), np.zeros(n), len(self.value)
         )
-        return Ledger(assets, table, self.follows(assets), seed)
-
-    def follows(self, assets: Assets) -> npt.NDArray[np.float32]:
-        """The loss of an entry of full ratio."""
-        out = np.zeros((len(assets.owner), 6, 1), dtype=np.float32)
-        out[:, 1, 0] = self.value[assets.owner]
-        return out
+        return Ledger(assets, table, Follows.of_first(self.value[assets.owner]), seed)

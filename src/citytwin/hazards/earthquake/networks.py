@@ -10,6 +10,7 @@ material are from knowledge; plastic pipes that the report does not list are tak
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,11 +21,12 @@ import shapely
 from citytwin.city import City
 from citytwin.city.roads import number, text, yes
 from citytwin.hazards.earthquake.fragility import Curve, Fragility, Lognormal, Mixture, hazus_buildings, hazus_networks
+from citytwin.hazards.earthquake.kernel import Ground, spread
 from citytwin.hazards.earthquake.taxonomy import CODES, mixture_of_use
 
-F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
+Broken = tuple[F64, npt.NDArray[np.bool_] | None]
 
 NETWORK_STATES = ("none", "slight", "moderate", "extensive", "complete")
 BROKEN_FROM = 2
@@ -185,31 +187,54 @@ def _shakeable(things: Things, available: tuple[str, ...] | None) -> Things:
 class Mains:
     """Breaks of water mains: expected repairs over the fields, and whether each breaks in one of them (Poisson)."""
 
-    def __init__(self, city: City, site: npt.NDArray[np.int32], velocity: int, draw: F64, chosen: int) -> None:
+    def __init__(
+        self, city: City, site: npt.NDArray[np.int32], measures: tuple[str, ...], draw: F64, chosen: int,
+        failing: Callable[[F64, F64], tuple[F64, F64]] | None = None,
+    ) -> None:  # fmt: skip
+        """`failing`: from PGA (g) and ln PGV (cm/s), (b, mains), how likely the ground fails there and how far it moves (m)."""
         pipe = city.table("pipe")
         self.length = np.asarray(shapely.length(np.asarray(pipe.geometry.to_numpy(), dtype=object)), dtype=np.float64)
         material = text(pipe, "material")
         self.k1, self.k2 = factor(material, K1), factor(material, K2)
-        self.site, self.velocity, self.draw, self.chosen = site, velocity, draw, chosen
+        self.site, self.draw, self.chosen = site, draw, chosen
+        self.velocity = measures.index("PGV")
+        self.acceleration = measures.index("PGA") if "PGA" in measures else -1
+        self.failing = failing if self.acceleration >= 0 else None
         self.expected = np.zeros(len(pipe))
         self.broken = np.zeros(len(pipe), dtype=np.bool_)
-        self.failure = np.zeros(len(pipe))  # expected repairs by ground failure, the same in every field
         self.done = 0
 
-    def take(self, fields: F32) -> None:
-        """One block of fields (m, b, sites) of ln of the measures."""
-        velocity = np.exp(fields[self.velocity][:, self.site].astype(np.float64))
-        rate = repairs(velocity, self.length, self.k1)
-        self.expected += rate.sum(axis=0)
-        here = self.chosen - self.done
+    def part(self, first: int, ground: Ground) -> Broken:
+        """Of the block of realisations from `first`: summed repairs, and what breaks if the chosen field is in it."""
+        ln_velocity = self._read(ground, self.velocity)
+        rate = repairs(np.exp(ln_velocity), self.length, self.k1)
+        failure = np.zeros_like(rate)
+        if self.failing is not None:
+            probability, moved = self.failing(np.exp(self._read(ground, self.acceleration)), ln_velocity)
+            failure = repairs_by_ground_failure(moved, self.length, self.k2, probability)
+        here = self.chosen - first
+        broken = None
         if 0 <= here < len(rate):
-            self.broken = self.draw < 1.0 - np.exp(-(0.2 * rate[here] + 0.8 * self.failure))
-        self.done += len(rate)
+            broken = self.draw < 1.0 - np.exp(-(0.2 * rate[here] + 0.8 * failure[here]))
+        return (rate + failure).sum(axis=0), broken
+
+    def _read(self, ground: Ground, measure: int) -> F64:
+        """Ln of a measure at the mains, (b, mains)."""
+        log = np.empty((len(self.site), ground.size), dtype=np.float32)
+        spread(ground, measure, self.site.astype(np.int64), log)
+        return log.T.astype(np.float64)
+
+    def add(self, part: Broken, count: int) -> None:
+        """Add the next block's part, of `count` realisations."""
+        self.expected += part[0]
+        if part[1] is not None:
+            self.broken = part[1]
+        self.done += count
 
     @property
     def repairs(self) -> F64:
         """Expected repairs of each main."""
-        return self.expected / max(self.done, 1) + self.failure
+        return self.expected / max(self.done, 1)
 
 
 def is_building(mixture: Mixture) -> bool:

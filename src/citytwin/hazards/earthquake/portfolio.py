@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
+import numba
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -15,6 +17,7 @@ from citytwin.city.roads import number, text
 from citytwin.errors import InputError
 from citytwin.hazards.earthquake import casualties, nrml, taxonomy
 from citytwin.hazards.earthquake.damage import Assets, sorted_assets
+from citytwin.hazards.earthquake.follows import Follows
 from citytwin.hazards.earthquake.fragility import Fragility, Mixture, hazus_buildings, measures_of, retrofitted, tabulate
 from citytwin.hazards.earthquake.kernel_damage import STATES
 from citytwin.hazards.earthquake.parameters import EarthquakeParameters, Retrofit
@@ -22,6 +25,9 @@ from citytwin.hazards.earthquake.parameters import EarthquakeParameters, Retrofi
 F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
+
+PART = 8192
+"""Shapes whose centroids are worked out at a time."""
 
 
 @dataclass
@@ -35,7 +41,7 @@ class Portfolio:
 
     assets: Assets
     table: F32
-    follows: F32
+    follows: Follows
     severity: tuple[int, ...]
     measures: tuple[str, ...]
     number: F64
@@ -46,7 +52,7 @@ class Portfolio:
 
     def expected(self, probability: F64, column: int) -> F64:
         """Expected value of one quantity for each building, from the probabilities (entries, 6) of its states."""
-        return self.assets.by_building((probability * self.follows[:, :, column]).sum(axis=1))
+        return self.assets.by_building(self.follows.expected(probability, column))
 
     def by_level(self, probability: F64) -> F64:
         """Probability of each damage level none, slight ... collapsed, shape (buildings, 6), from those of the states."""
@@ -64,8 +70,12 @@ class Portfolio:
 
 
 def places(table: pd.DataFrame) -> tuple[F64, F64]:
-    """Coordinates (m) of the things of a table: centroids."""
-    point = shapely.get_coordinates(shapely.centroid(np.asarray(table.geometry.to_numpy(), dtype=object)))
+    """Coordinates (m) of the things of a table: centroids. On all threads; a part of them at a time, for they are objects."""
+    shapes = np.asarray(table.geometry.to_numpy(), dtype=object)
+    parts = [shapes[first : first + PART] for first in range(0, len(shapes), PART)]
+    with ThreadPoolExecutor(numba.get_num_threads()) as pool:
+        found = list(pool.map(lambda part: shapely.get_coordinates(shapely.centroid(part)), parts))
+    point = np.concatenate(found) if found else np.empty((0, 2))
     return point[:, 0], point[:, 1]
 
 
@@ -181,42 +191,46 @@ def _chosen(city: City, building: pd.DataFrame, measure: Retrofit) -> npt.NDArra
 def _follows(
     building: pd.DataFrame, params: EarthquakeParameters, assets: Assets, classes: list[Mixture], fragility: Fragility,
     severity: tuple[int, ...], count: F64, inside: F64,
-) -> tuple[F32, F64]:  # fmt: skip
+) -> tuple[Follows, F64]:  # fmt: skip
     """What follows from each state of each entry, and days of repair by building and level."""
-    use = text(building, "use").astype(str)
-    uses, of_use = np.unique(use, return_inverse=True)
-    shares = np.array([casualties.repair_shares(u) for u in uses])[of_use]
-    days = np.array([casualties.repair_days(u) for u in uses])[of_use]
-    bare = [tuple((name.split("*")[0], w) for name, w in c) for c in classes]
-    mass = np.array([sum(casualties.MASS[g] * s for g, s in casualties.groups(c).items()) for c in bare])
-    homes = number(building, "dwellings")
+    of_use, uses = pd.factorize(text(building, "use"))
     residents = np.maximum(number(building, "people", 0.0), 0.0)
-    many = np.where(np.isfinite(homes), homes > 1, (use == "apartments") | (residents / np.maximum(count, 1) > 6))
+    homes = number(building, "dwellings")
+    many = np.where(np.isfinite(homes), homes > 1, (uses == "apartments")[of_use] | (residents / np.maximum(count, 1) > 6))
     own = assets.owner
-    asset = {
-        "number": count[own], "inside": inside[own], "residents": residents[own], "homes": np.where(many[own], 0.9, 0.0),
-        "floor": casualties.floors(building)[own], "value": np.nan_to_num(casualties.values_of(building))[own],
+    code, kind = np.unique((assets.curve.astype(np.int64) * len(uses) + of_use[own]) * 2 + many[own], return_inverse=True)
+    told = _consequences(params, classes, fragility)
+    rates = [casualties.Kind(*_of_class(c), np.zeros(STATES)) for c in classes]
+    kinds = []
+    for curve, use, flats in zip(code // 2 // max(len(uses), 1), code // 2 % max(len(uses), 1), code % 2, strict=True):
+        shares = casualties.repair_shares(str(uses[use]))
+        loss = [shares[level - 1] for level in severity] if told is None else told[curve]
+        kinds.append(rates[curve]._replace(homes=0.9 if flats else 0.0, loss=loss))
+    amount = {
+        "number": count[own], "inside": inside[own], "residents": residents[own], "floor": casualties.floors(building)[own],
+        "value": np.nan_to_num(casualties.values_of(building))[own],
     }  # fmt: skip
-    repair = shares[own]
-    rates = [casualties.casualty_rates(c) for c in bare]
-    follows = casualties.follows_of(rates, assets.curve.astype(np.int64), severity, asset, mass[assets.curve], repair)
-    if params.consequences is not None:
-        _consequences(params, follows, assets, classes, fragility, asset["value"])
-    return follows, days
+    days = np.array([casualties.repair_days(str(u)) for u in uses]).reshape(-1, STATES)[of_use]
+    return casualties.follows_of(kinds, kind, severity, amount), days
 
 
-def _consequences(
-    params: EarthquakeParameters, follows: F32, assets: Assets, classes: list[Mixture], fragility: Fragility, value: F64
-) -> None:
-    """Put the loss of a consequence model in the place of the shipped shares."""
-    assert params.consequences is not None
+def _of_class(mixture: Mixture) -> tuple[F64, float, float]:
+    """Casualty rates, share of homes (none) and mass of a mixture of curves; of retrofitted ones as of what they were."""
+    bare = tuple((name.split("*")[0], weight) for name, weight in mixture)
+    mass = sum(casualties.MASS[group] * share for group, share in casualties.groups(bare).items())
+    return casualties.casualty_rates(bare), 0.0, mass
+
+
+def _consequences(params: EarthquakeParameters, classes: list[Mixture], fragility: Fragility) -> F64 | None:
+    """The loss of each class in each state by a consequence model, in the place of the shipped shares."""
+    if params.consequences is None:
+        return None
     states, shares = nrml.read_consequences(params.consequences)
     if states != fragility.states:
         raise InputError(
             f"limit states {', '.join(states)} are not those of the fragility model", params.consequences.name,
             f"allowed: {', '.join(fragility.states)}",
         )  # fmt: skip
-    loss = casualties.QUANTITIES.index("loss")
     by_class = np.zeros((len(classes), STATES))
     for row, mixture in enumerate(classes):
         for name, weight in mixture:
@@ -224,4 +238,4 @@ def _consequences(
             if known is None:
                 raise InputError(f'no consequences of taxonomy "{name}"', params.consequences.name)
             by_class[row] += weight * np.array([*known, *(known[-1:]) * (STATES - len(known))])
-    follows[:, 1:, loss] = by_class[assets.curve] * value[:, None]
+    return by_class

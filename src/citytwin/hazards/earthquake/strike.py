@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -13,10 +13,13 @@ from citytwin.city.roads import text
 from citytwin.hazards.earthquake import aftershock, networks
 from citytwin.hazards.earthquake.casualties import QUANTITIES
 from citytwin.hazards.earthquake.conditioning import conditioned
-from citytwin.hazards.earthquake.damage import BY_ZONE, Ledger, Outcome, bands, sorted_assets
-from citytwin.hazards.earthquake.fields import blocks
+from citytwin.hazards.earthquake.damage import BY_ZONE, Ledger, Outcome, Part, bands, sorted_assets
+from citytwin.hazards.earthquake.deformation import Grounds
+from citytwin.hazards.earthquake.fields import Sampler, each_block
+from citytwin.hazards.earthquake.follows import Follows
 from citytwin.hazards.earthquake.fragility import tabulate
 from citytwin.hazards.earthquake.heard import Heard, heard_of, observed, with_reports
+from citytwin.hazards.earthquake.kernel import Ground
 from citytwin.hazards.earthquake.losses import Losses
 from citytwin.hazards.earthquake.maps import ground_columns
 from citytwin.hazards.earthquake.nrml import read_mapping, read_vulnerability
@@ -33,7 +36,6 @@ F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
 
-BLOCK = 64
 NETWORK_MEASURES = ("PGA", "PGV", "SA(1.0)")
 UNUSABLE = 3
 """Damage level (extensive) from which a building cannot be used as a facility."""
@@ -96,15 +98,25 @@ def strike(setup: Setup, hour: float, weekend: bool, retrofits: tuple[Retrofit, 
     heard = heard_of(city, params, portfolio, shaken[0]) if params.reports else None
     if heard is not None:
         stations = with_reports(stations, heard, shaken[0], portfolio)
-    run = _Run(setup, portfolio, sites, shaken[0], len(scenes), heard, losses)
-    size = min(BLOCK, params.realisations)
-    series = [
-        blocks(s, _streams(setup, number), params.realisations, params.correlation, None if number else stations, size)
-        for number, s in enumerate(shaken)
+    run = _Run(setup, portfolio, sites, shaken[0], len(scenes), heard, losses, _grounds(setup, scenes[0], sites, vs30))
+    samplers = [
+        (Sampler.of(each, params.correlation, None if number else stations), _streams(setup, number))
+        for number, each in enumerate(shaken)
     ]
-    for fields in zip(*series, strict=True):
-        run.take(fields)
+    for parts in each_block(samplers, params.realisations, run.parts):
+        run.add(parts)
     return run.struck(scenes, shaken[0], stations)
+
+
+def _grounds(setup: Setup, scene: Scene, sites: Sites, vs30: F64) -> Grounds | None:
+    """Where the ground may fail under buildings and mains; None where it is not to, or cannot be told."""
+    known = scene.available is None or {"PGA", "PGV"} <= set(scene.available)
+    if not (setup.params.ground_failure and known):
+        return None
+    return Grounds.of(
+        setup.city, setup.params, scene.rupture.magnitude, sites.x, sites.y, vs30, sites.mains,
+        lambda count: scene.at(("PGA", "PGV"), sites.x[:count], sites.y[:count], vs30[:count]),
+    )  # fmt: skip
 
 
 def _losses(setup: Setup) -> Losses | None:
@@ -121,6 +133,16 @@ def _streams(setup: Setup, shock: int) -> Streams:
     return Streams((setup.streams.seed + 0x9E37 * shock) % 2**63, 0)
 
 
+class _Parts(NamedTuple):
+    """What one block of realisations leaves in each ledger."""
+
+    size: int
+    buildings: Part
+    stations: Part | None
+    losses: Part | None
+    mains: networks.Broken | None
+
+
 class _Run:
     """The ledgers under the stream of fields, and the columns that come of them."""
 
@@ -133,6 +155,7 @@ class _Run:
         shocks: int,
         heard: Heard | None,
         losses: Losses | None = None,
+        grounds: Grounds | None = None,
     ) -> None:
         self.city, self.params, self.portfolio, self.sites = setup.city, setup.params, portfolio, sites
         self.chosen = setup.streams.member % self.params.realisations
@@ -141,6 +164,10 @@ class _Run:
         assets, table = portfolio.assets, portfolio.table
         if heard is not None:
             assets, table = observed(heard, assets, table, shaken)
+        self.grounds = grounds
+        if grounds is not None:
+            seen = np.empty(0, dtype=np.int64) if heard is None else heard.row
+            assets, table = grounds.under(assets, table, shaken, portfolio.severity, seen)
         self.buildings = Ledger(assets, self._stacked(table), portfolio.follows, self.seed, self.chosen, self.zones)
         self.losses = None if losses is None else losses.ledger(shaken.measures, self.seed)
         self.stations = self._stations(shaken.measures) if sites.things else None
@@ -148,7 +175,8 @@ class _Run:
         if len(sites.x) > sites.mains:
             site = np.arange(sites.mains, len(sites.x), dtype=np.int32)
             draw = setup.streams.named("mains").random(len(site))
-            self.mains = networks.Mains(self.city, site, shaken.measures.index("PGV"), draw, self.chosen)
+            failing = None if grounds is None else grounds.of_mains
+            self.mains = networks.Mains(self.city, site, shaken.measures, draw, self.chosen, failing)
 
     def _stacked(self, table: F32) -> F32:
         return aftershock.stacked(table) if self.shocks > 1 else table
@@ -165,16 +193,26 @@ class _Run:
         zero = np.zeros(n)
         assets = sorted_assets(np.arange(n), site, measure, curve, np.ones(n), zero, zero, n)
         table = self._stacked(tabulate(known, list(distinct)))
-        return Ledger(assets, table, np.zeros((n, 6, 1), np.float32), self.seed + 1, self.chosen)
+        return Ledger(assets, table, Follows.each(np.zeros((n, 6, 1))), self.seed + 1, self.chosen)
 
-    def take(self, fields: tuple[F32, ...]) -> None:
-        """One block of each shock."""
-        self.buildings.take(fields)
-        for ledger in (self.stations, self.losses):
-            if ledger is not None:
-                ledger.take(fields if ledger is self.stations else fields[:1])
-        if self.mains is not None:
-            self.mains.take(fields[0])
+    def parts(self, first: int, grounds: list[Ground]) -> _Parts:
+        """What one block of each shock leaves; several threads ask at a time."""
+        return _Parts(
+            grounds[0].size,
+            self.buildings.part(first, grounds),
+            None if self.stations is None else self.stations.part(first, grounds),
+            None if self.losses is None else self.losses.part(first, grounds[:1]),
+            None if self.mains is None else self.mains.part(first, grounds[0]),
+        )
+
+    def add(self, parts: _Parts) -> None:
+        """Add the parts of the next block."""
+        self.buildings.add(parts.buildings)
+        for ledger, part in ((self.stations, parts.stations), (self.losses, parts.losses)):
+            if ledger is not None and part is not None:
+                ledger.add(part)
+        if self.mains is not None and parts.mains is not None:
+            self.mains.add(parts.mains, parts.size)
 
     def struck(self, scenes: list[Scene], shaken: Shaking, stations: Stations | None) -> Struck:
         """All columns, now that the fields are through."""
@@ -193,7 +231,8 @@ class _Run:
         words = {
             **scenes[0].describe(), "realisations": outcome.fields, "aftershocks": len(scenes) - 1, "stations": stations.size
             if stations is not None else 0, "reports": len(self.params.reports), "correlation": self.params.correlation,
-            "fragility": portfolio.fragility.source, "measures": list(shaken.measures),
+            "fragility": portfolio.fragility.source, "measures": list(shaken.measures), "ground_failure": "none"
+            if self.grounds is None else self.grounds.words(columns["ground_failure_probability"] * portfolio.number),
         }  # fmt: skip
         return Struck(columns, portfolio, outcome, levels, exposed, words)
 
@@ -203,17 +242,19 @@ class _Run:
         found = self.losses.outcome()
         outcome.totals[:, QUANTITIES.index("loss")] = found.totals[:, 0]
         assets = self.losses.assets
-        return assets.by_building(found.reached[:, 0] * self.losses.follows[:, 1, 0] / assets.weight)
+        return assets.by_building(found.reached[:, 0] * self.losses.follows.amount[:, 0] / assets.weight)
 
     def _building_columns(self, probability: F64, levels: F64, shaken: Shaking, stations: Stations | None) -> dict[str, F64]:
         own = np.arange(self.portfolio.assets.buildings)
         peak = shaken.at(own)
+        fails = np.zeros(len(own))
         if "PGA" not in peak.measures:
             mean = np.full(len(peak.x), np.nan)
         else:
             row = peak.measures.index("PGA")
             known = peak.median if stations is None else conditioned(peak, stations, self.params.correlation).mean
             mean = np.exp(known[row]) * G
+            fails = fails if self.grounds is None else self.grounds.probability(known[row] - peak.median[row])
         at = {name: QUANTITIES.index(name) for name in QUANTITIES}
         hurt = sum(self.portfolio.expected(probability, at[f"injured_{n}"]) for n in (1, 2, 3))
         return {
@@ -221,6 +262,7 @@ class _Run:
             "quake_damage_state": self.portfolio.level_drawn(self.buildings.drawn),
             "heavy_damage_probability": np.clip(levels[:, 3:].sum(axis=1), 0.0, 1.0),
             "collapse_probability": np.clip(levels[:, 5], 0.0, 1.0),
+            "ground_failure_probability": np.clip(fails, 0.0, 1.0),
             "quake_injured": np.asarray(hurt),
             "quake_killed": self.portfolio.expected(probability, at["killed"]),
             "quake_trapped": self.portfolio.expected(probability, at["trapped"]),
