@@ -160,15 +160,16 @@ def _grades(city: City, params: EarthquakeParameters, x: F64, y: F64, table: str
             zone = city.table("zone")
             place, inside = shapely.STRtree(zone.geometry.to_numpy()).query(shapely.points(x, y), predicate="intersects")
             said[place[::-1]] = text(zone, COLUMN)[inside[::-1]]
-        if table and COLUMN in city.table(table):
+        if table in city and COLUMN in city.table(table):
             own = text(city.table(table), COLUMN)
             said = np.where(own != "", own, said)
     known = {name: n for n, name in enumerate(CLASSES)} | {"": -1, "none": -2}
-    spelled = [str(s).strip().lower().replace(" ", "_") for s in said]
+    distinct, which = np.unique(said.astype(str), return_inverse=True)
+    spelled = [str(s).strip().lower().replace(" ", "_") for s in distinct]
     wrong = next((s for s in spelled if s not in known), None)
     if wrong is not None:
         raise InputError(f'no class of susceptibility "{wrong}"', COLUMN, nearest(wrong, (*CLASSES, "none")))
-    return np.array([known[s] for s in spelled], dtype=np.int64)
+    return np.array([known[s] for s in spelled], dtype=np.int64)[which]
 
 
 @dataclass
