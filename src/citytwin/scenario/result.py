@@ -27,7 +27,7 @@ IMPACT: dict[str, tuple[str, str]] = {
     "people_hospitalised": ("people", "People who came to need a hospital bed in an epidemic"),
     "school_days_lost": ("days", "Days of school that pupils lost to closures, isolation and quarantine"),
     "work_days_lost": ("days", "Days of work lost to closures, isolation and quarantine"),
-    "measures_cost": ("EUR", "Cost of measures: lost days, vaccine, tests"),
+    "measures_cost": ("EUR", "Cost of measures: lost days, vaccine, tests, retrofits"),
     "buildings_exposed": ("buildings", "Buildings that the hazard reaches"),
     "buildings_by_damage_state": ("buildings", "Buildings by damage state"),
     "loss": ("EUR", "Direct loss of buildings and contents"),

@@ -167,9 +167,12 @@ class EarthquakeParameters(Parameters):
 
 
 class Retrofit(Parameters):
-    """Buildings made stronger before the earthquake: by code level, or by a factor on the shaking they withstand."""
+    """Buildings made stronger before the earthquake, by a factor on the shaking that they withstand."""
 
     use: list[str] = Field([], description="Only buildings of these uses, as in [education, health]")
     where: Polygon | None = Field(None, description="Only buildings in this polygon")
     buildings: list[str] = Field([], description="Only these buildings, by key")
     factor: Annotated[float, Field(gt=1, le=5)] = Field(1.5, description="Withstands this many times the shaking")
+    cost: float | None = Field(
+        None, ge=0, le=100_000, description="What it costs, EUR for each m2 of floor; the result adds it up as measures_cost"
+    )

@@ -8,8 +8,10 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from citytwin.hazards.earthquake.casualties import floors
 from citytwin.hazards.earthquake.columns import COLUMNS
 from citytwin.hazards.earthquake.parameters import EarthquakeParameters, Retrofit
+from citytwin.hazards.earthquake.portfolio import _chosen as retrofitted_rows
 from citytwin.hazards.earthquake.strike import Struck, strike
 from citytwin.hazards.earthquake.triage import impact_of, triage_of
 from citytwin.sim.spec import Grade, InterventionKind, Setup, Spec, Status
@@ -78,10 +80,21 @@ class Earthquake:
         if self.struck is None:
             return {"impact": {}, "reason": "no shock before the end"}
         return {
-            "impact": impact_of(self.struck),
+            "impact": impact_of(self.struck) | self._cost(),
             "triage": triage_of(self.struck, self.setup.city),
             "event": self.struck.words,
             "hour": round(self.hour, 2),
             "weekend": self.weekend,
             "retrofits_after_the_shock": self.too_late,
         }
+
+    def _cost(self) -> dict[str, float]:
+        """What the retrofits cost, where one of them says it."""
+        city = self.setup.city
+        building = city.table("building")
+        said = [
+            r.cost * float(np.nan_to_num(floors(building))[retrofitted_rows(city, building, r)].sum())
+            for r in self.retrofits
+            if isinstance(r, Retrofit) and r.cost is not None
+        ]
+        return {"measures_cost": sum(said)} if said else {}
