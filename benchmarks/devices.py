@@ -1,11 +1,13 @@
 """150,000 devices and a month of what they measured: memory, restart, a past moment, a device's month, a box and a kind.
 
     make bench CASE=devices
-    CITYTWIN_BENCH_DAYS=30 CITYTWIN_BENCH_HOURS=3 make bench CASE=devices
+    CITYTWIN_BENCH_DAYS=30 CITYTWIN_BENCH_MINUTES=77 make bench CASE=devices
 
-What is generated: a city of 150,000 devices of all shipped kinds in turn; the last hours (3) of *every* device at its own
-period (one minute where a kind says less); and for one kind, river_stage, every device each minute over the days (30) before.
-Files are written by the store itself, compacted, and have their hourly checkpoints. Times are the middle of several.
+What is generated: a city of 150,000 devices of 30 kinds in turn. For one kind, river_stage, some devices (2,000) each minute
+over the days (30) before, a day a batch of commits, compacted each day. Then the last minutes (77) of *every* device at one
+reading a minute, committed each ten seconds of the city's time, compacted twice a minute with the limits of a living twin,
+with a checkpoint each quarter of an hour. The last quarter has none yet, so that "now" is the worst moment: 17 minutes are
+folded from the files. Times are the middle of several; beside them the processor time.
 """
 
 from __future__ import annotations
@@ -23,95 +25,114 @@ from pathlib import Path
 import numpy as np
 import psutil
 
-from benchmarks.query import took
 from benchmarks.row import Row
-from citytwin.city import read_city, write_city
+from citytwin.city import City, read_city, write_city
 from citytwin.city.graph import Graph
 from citytwin.city.query import query_of
+from citytwin.columns import shipped
+from citytwin.io.stores.checkpoints import QUARTER
 from citytwin.io.stores.history import History
 from citytwin.io.stores.readings import DAY, ReadingStore
-from citytwin.io.stores.transitions import Transitions
 from citytwin.state import Arrivals, State
 from citytwin.twin.devices import Devices
 from citytwin.twin.questions import Questions
-from citytwin.twin.upkeep import Upkeep
+from citytwin.twin.upkeep import GRACE
 from citytwin.twin.writer import Writer
 from validation.live import many_devices
 
-DEVICES = 150_000
-RECENT = 3600.0 * int(os.environ.get("CITYTWIN_BENCH_HOURS", "3"))  # seconds of all devices
-CHARTED = "river_stage"
-SHORTEST = 60.0
+DEVICES, KINDS = 150_000, 30
+MINUTES = int(os.environ.get("CITYTWIN_BENCH_MINUTES", "77"))  # of all devices
+DAYS = int(os.environ.get("CITYTWIN_BENCH_DAYS", "30"))
+CHARTED, LONG_KNOWN = "river_stage", 2_000
+COMMITS = 6  # a minute
+TIMES = 9
 
 
-def made(folder: Path, days: int, end: float) -> int:
-    """Write city and history; the number of readings."""
-    city = many_devices(DEVICES)
-    write_city(city, folder)
-    devices = Devices(folder, city, city.columns)
-    store = ReadingStore(folder / "live", devices.keys, devices.kinds, devices.kind)
-    usual = np.array([k.usual for k in devices.kinds])[devices.kind]
-    rng = np.random.default_rng(1)
-    sequence = 0
-    charted = np.flatnonzero(np.array(devices.names) == CHARTED)
-    for day in range(days):
-        begin = end - (days - day) * DAY
-        stop = min(begin + DAY, end - RECENT)
-        for part in np.array_split(np.arange(begin, stop, 60.0), 4):
-            sequence = written(store, charted, part, usual, rng, sequence)
-        store.compact(0, 0)
-    period = np.maximum(devices.period, SHORTEST)
-    for begin in np.arange(end - RECENT, end, 600.0):
-        for group in np.unique(period):
-            rows = np.flatnonzero(period == group)
-            moments = np.arange(np.ceil(begin / group) * group, begin + 600.0, group)
-            if len(moments):
-                sequence = written(store, rows, moments, usual, rng, sequence)
-    store.compact(0, 0)
-    history = History(store)
-    transitions = Transitions(folder / "live" / "status", devices.keys)
-    Upkeep(folder, [k.name for k in devices.kinds], store, history, transitions).make_all(end)
-    return sequence
+class Writing:
+    """Readings of made-up values into a store, in the order of the log."""
 
+    def __init__(self, store: ReadingStore, devices: Devices) -> None:
+        self.store = store
+        self.rng = np.random.default_rng(1)
+        self.phase = self.rng.uniform(0.0, 60.0, len(devices.keys))
+        self.low, self.high = np.array([k.usual for k in devices.kinds])[devices.kind].T
 
-def written(
-    store: ReadingStore, rows: np.ndarray, moments: np.ndarray, usual: np.ndarray, rng: np.random.Generator, sequence: int
-) -> int:  # fmt: skip
-    """Readings of devices `rows` at `moments` into the store; the last place in the log."""
-    row, time_ = np.tile(rows, len(moments)).astype(np.int32), np.repeat(moments, len(rows))
-    low, high = usual[row].T
-    value = low + (high - low) * (0.5 + 0.3 * np.sin(time_ / 7200.0 + row) + 0.02 * rng.standard_normal(len(row)))
-    n = len(row)
-    for begin in range(0, n, 500_000):
-        cut = slice(begin, min(n, begin + 500_000))
-        size = cut.stop - cut.start
+    def commit(self, row: np.ndarray, moment: np.ndarray) -> None:
+        """One commit: devices `row`, measured at `moment` (s since 1970), rounded to thousandths; 100 readings a message."""
+        n, low, high = len(row), self.low[row], self.high[row]
+        value = low + (high - low) * (0.5 + 0.3 * np.sin(moment / 7200.0 + row) + 0.02 * self.rng.standard_normal(n))
         batch = Arrivals(
-            row[cut], time_[cut], np.round(value[cut], 3), time_[cut], np.zeros(size, np.uint8),
-            sequence + 1 + np.arange(size), np.zeros(size, np.int32),
+            row.astype(np.int32), moment, np.round(value, 3), moment + self.rng.uniform(0.0, 0.5, n), np.zeros(n, np.uint8),
+            self.store.committed + 1 + np.arange(n) // 100, (np.arange(n) % 100).astype(np.int32),
         )  # fmt: skip
-        sequence += size
-        store.commit(batch, sequence)
-    return sequence
+        self.store.commit(batch, self.store.committed + n // 100 + 1)
+
+    def day(self, rows: np.ndarray, begin: float, end: float) -> int:
+        """A reading a minute of devices `rows`, in commits of three hours; compacted. How many."""
+        number = 0
+        for part in np.arange(begin, end, 10_800.0):
+            minutes = np.arange(part, min(part + 10_800.0, end), 60.0)
+            self.commit(np.tile(rows, len(minutes)), (minutes[:, None] + self.phase[rows]).ravel())
+            number += len(rows) * len(minutes)
+        self.store.compact(0, 0)
+        return number
+
+    def minute(self, begin: float) -> int:
+        """A reading of every device, as they come in life. How many."""
+        order = np.argsort(self.phase)
+        for number, row in enumerate(np.array_split(order, COMMITS)):
+            self.commit(row, begin + self.phase[row])
+            if number % 3 == 2:
+                self.store.compact(2)
+        return len(order)
 
 
-def asked(folder: Path, days: int, end: float) -> Iterator[tuple[str, str, Callable[[], object]]]:
+def city() -> City:
+    """Devices of the first 30 shipped kinds, the charted one among them, on a grid of 20 m."""
+    made = many_devices(DEVICES)
+    kinds = [CHARTED, *(k for k in shipped().kinds if k != CHARTED)][:KINDS]
+    made.table("device")["kind"] = [kinds[i % KINDS] for i in range(DEVICES)]
+    return made
+
+
+def made(folder: Path, end: float) -> int:
+    """Write city and history; the number of readings."""
+    write_city(city(), folder)
+    here = read_city(folder)
+    devices = Devices(folder, here, here.columns)
+    store = ReadingStore(folder / "live", devices.keys, devices.kinds, devices.kind)
+    history, writing, begin = History(store), Writing(store, devices), end - 60.0 * MINUTES
+    charted = np.flatnonzero(np.array(devices.names) == CHARTED)[:LONG_KNOWN]
+    number = sum(writing.day(charted, max(day, end - DAYS * DAY), min(day + DAY, begin))
+                 for day in np.arange((end - DAYS * DAY) // DAY * DAY, begin, DAY))  # fmt: skip
+    quarter = int(begin // QUARTER)  # older moments have no checkpoints: none is asked for
+    for moment in begin + 60.0 * np.arange(MINUTES):
+        number += writing.minute(moment)
+        if (quarter + 1) * QUARTER + GRACE < moment + 60.0:
+            history.make_checkpoint(quarter)
+            quarter += 1
+    return number
+
+
+def asked(folder: Path, end: float) -> Iterator[tuple[str, str, Callable[[], object]]]:
     """The questions, with their bounds."""
-    city = read_city(folder)
-    devices = Devices(folder, city, city.columns)
+    here = read_city(folder)
+    devices = Devices(folder, here, here.columns)
     store = ReadingStore(folder / "live", devices.keys, devices.kinds, devices.kind)
     history = History(store)
-    questions = Questions(city, city.columns, devices, history, Writer(store))
+    questions = Questions(here, here.columns, devices, history, Writer(store))
     key = devices.keys[int(np.flatnonzero(np.array(devices.names) == CHARTED)[777])]
-    begin = end - days * DAY
-    yield f"a device's {days} days of minutes, 1,000 buckets", "200 ms", lambda: questions.window(key, begin, end, 1000)
+    begin = end - DAYS * DAY
+    yield f"a device's {DAYS} days of minutes, 1,000 buckets", "200 ms", lambda: questions.window(key, begin, end, 1000)
     yield "the same, 2,000 telling points", "200 ms", lambda: questions.readings(key, begin, end, 2000, True)
-    hour = end // 3600 * 3600  # the last full hour of which all devices' readings are there
-    for name, moment in (("59 min after a full hour", hour - 60.0), ("at a full hour", hour), ("at the end", end)):
+    quarter = store.checkpoints.quarters[-1] * QUARTER
+    for name, moment in (("at the end of a quarter", quarter + QUARTER), ("in its midst", quarter + 450.0),
+                         ("17 min after the last checkpoint", end)):  # fmt: skip
         known = int(np.isfinite(_values(questions.state_at(moment), devices)).sum())
         yield f"state of the city {name}, {known:,} known", "2,000 ms", lambda moment=moment: questions.state_at(moment)
-    graph, state = Graph.of(city), State(city)
+    graph, state = Graph.of(here), State(here)
     x, y = 500_000.0, 5_000_000.0
-    lon, lat = city.to_lonlat([x, x + 3000.0], [y, y + 5000.0])
+    lon, lat = here.to_lonlat([x, x + 3000.0], [y, y + 5000.0])
     box = [float(lon[0]), float(lat[0]), float(lon[1]), float(lat[1])]
     query = query_of({"table": "device", "kind": CHARTED, "within": {"bbox": box}})
     yield "box and kind", "20 ms", lambda: graph.rows(query, state)
@@ -144,19 +165,36 @@ def started(folder: Path) -> tuple[float, float, float]:
     return seconds, at_once, later
 
 
+def measured(work: Callable[[], object]) -> tuple[float, float]:
+    """Milliseconds that one takes, on the clock and of the processors: the middle of several, after a first."""
+    work()
+    times = []
+    for _ in range(TIMES):
+        begin, busy = time.perf_counter(), time.process_time()
+        work()
+        times.append((time.perf_counter() - begin, time.process_time() - busy))
+    wall, processor = np.median(times, axis=0) * 1e3
+    return float(wall), float(processor)
+
+
 def living() -> Iterator[Row]:
     """Make it all, ask, restart."""
-    days = int(os.environ.get("CITYTWIN_BENCH_DAYS", "30"))
     folder = Path(tempfile.mkdtemp(prefix="citytwin-devices-")) / "city"
-    end = time.time() // 3600 * 3600 - 120.0
+    end = time.time() // QUARTER * QUARTER - QUARTER + GRACE  # two minutes into a quarter: the one before has no checkpoint yet
     try:
         begin = time.perf_counter()
-        number = made(folder, days, end)
-        size = sum(p.stat().st_size for p in (folder / "live").rglob("*.parquet")) / 2**20
+        number = made(folder, end)
+        sizes = [sum(p.stat().st_size for p in (folder / "live" / name).rglob("*.parquet")) / 2**20
+                 for name in ("readings", "checkpoints")]  # fmt: skip
         took_to_make = f"{time.perf_counter() - begin:.0f} s"
-        yield Row(f"devices: {number:,} readings generated", took_to_make, memory=f"{size:,.0f} MiB disk")
-        for name, bound, work in asked(folder, days, end):
-            yield Row(f"devices: {name}", f"{took(work):.0f} ms", f"bound {bound}")
+        yield Row(
+            f"devices: {number:,} readings generated",
+            took_to_make,
+            memory="{:,.0f} MiB disk, checkpoints {:,.0f} MiB more".format(*sizes),
+        )
+        for name, bound, work in asked(folder, end):
+            wall, busy = measured(work)
+            yield Row(f"devices: {name}", f"{wall:.1f} ms, processor {busy:.1f} ms", f"bound {bound}")
         for word in ("first start", "restart"):
             seconds, at_once, later = started(folder)
             yield Row(f"devices: {word} to live, {DEVICES:,} devices", f"{seconds:.1f} s", "bound 20 s, 2,048 MiB",

@@ -73,6 +73,12 @@ def test_a_gauge_that_steps_a_metre_in_a_flood_is_doubted_until_a_person_confirm
             await until(lambda: twin.quality()["counts"]["good"] == 26, "the reading after it")
             found = await got(client, "/api/devices/device-0/readings", begin=begin - 1)
             assert found["quality"] == ["good"] * 25 + ["confirmed"] * 15 + ["good"]
+            await until(lambda: twin._store.committed == twin._writer.read_to, "the commit of what was said")
+            health = await got(client, "/api/devices/device-0/health")
+            assert (health["recent"], health["not_believed"]) == ([], 0)
+            assert [(c["found"], c["time"]) for c in health["confirmed"]] == [("too_fast", t) for t in times[:24:-1]]
+            assert health["counts"] == {"good": 26, "confirmed": 15}
+            assert (await got(client, "/api/devices/health", reason="too_fast"))["devices"] == []
 
             later = where | {"why": "the datum had moved", "end": str(times[-1] + 90)}
             await said(client, "/api/readings/judgement", verdict="overrule", **later)
@@ -81,6 +87,11 @@ def test_a_gauge_that_steps_a_metre_in_a_flood_is_doubted_until_a_person_confirm
             await until(lambda: twin.quality()["counts"]["good"] == 27, "the mended gauge")
             found = await got(client, "/api/devices/device-0/readings", begin=begin - 1, quality="all")
             assert found["quality"] == ["good"] * 25 + ["overruled"] * 16 + ["good"]
+            await until(lambda: twin._store.committed == twin._writer.read_to, "the commit of what was said")
+            health = await got(client, "/api/devices/device-0/health")
+            assert health["counts"] == {"good": 26, "overruled": 16}
+            assert health["not_believed"] == 16
+            assert (health["confirmed"], {r["reason"] for r in health["recent"]}) == ([], {"overruled"})
             await until(lambda: twin._store.committed == twin._writer.read_to, "the commit")
             past = await asyncio.to_thread(twin.state_at, times[30])
             assert past["river_level"][0] == pytest.approx(CREST[24])

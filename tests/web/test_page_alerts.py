@@ -72,6 +72,7 @@ def test_a_reading_that_was_not_believed_is_believed_when_a_person_says_so(brows
         box.get_by_role("textbox", name="Your name").fill("Duty officer")
         box.get_by_role("button", name="Believe").first.click(timeout=60_000)
         box.get_by_text("Duty officer: confirm").wait_for()
+        box.get_by_role("list", name="Confirmed").get_by_text("was").first.wait_for(timeout=60_000)
         assert [j["verdict"] for j in seen.ask(f"readings/judgements?device={key}")["judgements"]] == ["confirm"]
         box.get_by_role("button", name="Into maintenance").click()
         box.get_by_text("Duty officer works on it").wait_for()

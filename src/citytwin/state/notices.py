@@ -27,7 +27,7 @@ class Judgement(msgspec.Struct, tag="judgement", frozen=True):
     """What `who` says about the readings of `device` from `begin` to `end` (s since 1970, both included), at `at`.
 
     `last_time`, `last_value`: the newest reading of the device that is believed with this judgement in force, from which
-    following ones are judged; None where there is none.
+    following ones are judged; None where there is none. `changed`: of which quality there are how many readings more with it.
     """
 
     device: str
@@ -39,6 +39,7 @@ class Judgement(msgspec.Struct, tag="judgement", frozen=True):
     at: float
     last_time: float | None = None
     last_value: float | None = None
+    changed: dict[str, int] = msgspec.field(default_factory=dict)
 
 
 class Maintenance(msgspec.Struct, tag="maintenance", frozen=True):

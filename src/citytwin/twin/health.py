@@ -98,12 +98,14 @@ class DeviceHealth:
         received = self._history.received(device, kind.name, begin, end)
         until = float(self.health.until[row])
         said = self._store.notices.maintenance(device)
+        doubted = self._history.doubted(device, begin, end)
         return self._line(row) | {
             "period": kind.period, "begin": begin, "end": end,
             "expected": max(0, int((end - since) / kind.period)) if kind.period > 0 else None, "received": received,
             "uptime": uptime(codes, when, begin, end) if len(codes) else None,
             "course": [{"time": t, "status": w} for t, w in zip(when.tolist(), words, strict=True)],
             "recent": self._history.rejected(begin, end, 100, device),
+            "confirmed": [each for each in doubted if each["reason"] == Quality.CONFIRMED.word][:100],
             "maintenance": {"until": until, "who": said.who, "note": said.note, "since": said.at}
             if said is not None and until > time.time() else None,
             "judgements": [_plain(j) for j in self._store.notices.judged(device).judgements],
@@ -186,9 +188,9 @@ class DeviceHealth:
         judgement = checked(judgement)
         row = self._row(judgement.device)
         until = max(judgement.end, time.time(), float(self._reader.checks.last_time[row])) + 1.0
-        course = await asyncio.to_thread(
-            self._questions.course, judgement.device, judgement.begin - WEEK, until, (judgement,)
-        )  # fmt: skip
+        span = (judgement.device, judgement.begin - WEEK, until)
+        before = await asyncio.to_thread(self._questions.course, *span)
+        course = await asyncio.to_thread(self._questions.course, *span, (judgement,))
         spoken_of = int(((course.time >= judgement.begin) & (course.time <= judgement.end)).sum())
         if not spoken_of:
             raise InputError("there is no reading of this device between begin and end", judgement.device)
@@ -197,6 +199,7 @@ class DeviceHealth:
             last = believed[-1]
             newest = {"last_time": float(course.time[last]), "last_value": float(course.value[last])}
             judgement = msgspec.structs.replace(judgement, **newest)
+        judgement = msgspec.structs.replace(judgement, changed=_changed(before.quality, course.quality[: len(before.quality)]))
         await self._say(judgement)
         return _plain(judgement) | {"readings": spoken_of}
 
@@ -223,6 +226,12 @@ class DeviceHealth:
 
     def _row(self, device: str) -> int:
         return self._questions.row(device)
+
+
+def _changed(before: np.ndarray[Any, np.dtype[np.uint8]], after: np.ndarray[Any, np.dtype[np.uint8]]) -> dict[str, int]:
+    """How many readings more (or fewer) are of each quality."""
+    more = [np.bincount(each, minlength=len(Quality)) for each in (after, before)]
+    return {q.word: int(n) for q, n in zip(Quality, more[0] - more[1], strict=True) if n}
 
 
 def _plain(judgement: Judgement) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from citytwin.io.feeds.wire import Messages
-from citytwin.state import Checks, Health, Judgement, Maintenance, Notice, State, read_notice
+from citytwin.state import Checks, Health, Judgement, Maintenance, Notice, Quality, State, read_notice
 from citytwin.state.checks import DOUBT_TIME, DOUBT_VALUE
 from citytwin.twin.devices import Devices
 
@@ -62,6 +62,11 @@ class Heeding:
             self._judge(row, notice)
 
     def _judge(self, row: int, judgement: Judgement) -> None:
+        counts = self._health.counts[row]
+        for word, more in judgement.changed.items():
+            if word.upper() in Quality.__members__:
+                quality = Quality[word.upper()]
+                counts[quality] = max(0, int(counts[quality]) + more)
         known = self._checks.known[row]
         last, doubted = float(self._checks.last_time[row]), float(known[DOUBT_TIME])
         if judgement.verdict == "confirm" and judgement.begin <= doubted <= judgement.end:

@@ -94,6 +94,7 @@ export interface DeviceHealth {
   doubted: { time: number; value: number } | null;
   course: { time: number; status: string }[];
   recent: Rejected[];
+  confirmed: (Rejected & { found: string })[];
   maintenance: { until: number; who: string; note: string } | null;
   judgements: { begin: number; end: number; verdict: string; who: string; why: string; at: number }[];
 }

@@ -191,15 +191,30 @@ class History:
         )
         listed = _rows(self._ask(query, files, {"most": most, "device": device}))
         if device:
-            query = (
-                f"select device, kind, epoch(time) as time, value, quality as reason, value::varchar as raw, "  # noqa: S608
-                f"epoch(arrived) as arrived from read_parquet($files) where device = $device and {SPAN} "
-                f"and quality not in ({BELIEVED_WORDS}) order by arrived desc limit $most"
-            )
-            words = {"most": most, "device": device, "begin": _micro(begin), "end": _micro(end)}
-            doubted = _rows(self._ask(query, lambda: self._store.files(days, (self._store.kind_of(device),)), words))
+            doubted = [each for each in self.doubted(device, begin, end) if each["reason"] != Quality.CONFIRMED.word]
             listed = sorted([*listed, *doubted], key=lambda r: -r["arrived"])[:most]
         return listed
+
+    def doubted(self, device: str, begin: float, end: float) -> list[dict[str, Any]]:
+        """The kept readings of a device between two moments that the checks doubted or a person judged, the last to come first.
+
+        As `rejected` gives them: `reason` is what holds now, `found` what the checks said.
+        """
+        judged = self._store.notices.judged(device)
+        query = (
+            f"select device, kind, epoch(time) as time, value, quality as found, value::varchar as raw, "  # noqa: S608
+            f"epoch(arrived) as arrived from read_parquet($files) where device = $device and {SPAN} "
+            f"and ($all or quality not in ({BELIEVED_WORDS})) order by arrived desc, time desc"
+        )
+        words = {"device": device, "begin": _micro(begin), "end": _micro(end), "all": bool(judged.judgements)}
+        kind = self._store.kind_of(device)
+        found = self._ask(query, lambda: self._store.files(_days(begin, end), (kind,)), words)
+        if not found:
+            return []
+        codes = _codes(found["found"])
+        final = judged.quality(found["time"], codes)
+        listed = [row | {"reason": Quality(q).word} for row, q in zip(_rows(found), final, strict=True)]
+        return [row for row, before, q in zip(listed, codes, final, strict=True) if before != q or not IS_BELIEVED[q]]
 
     def counts(self, after: int = 0) -> dict[str, int]:
         """Number of readings that came after place `after` of the log, by quality, rejected ones by reason."""
