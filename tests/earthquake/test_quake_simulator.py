@@ -238,3 +238,13 @@ def test_a_reported_building_on_soft_ground_stays_as_it_was_seen():
 def test_what_stations_change_is_nothing_without_them_and_up_where_they_read_more():
     assert np.all(struck().columns["shaking_change"] == 0)
     assert np.all(struck(readings=[{"place": HERE, "pga": "9 m/s2"}]).columns["shaking_change"] > 0.2)
+
+
+def test_a_retrofit_costs_what_it_says_for_each_square_metre_of_floor(tmp_path):
+    text = SCENARIO + "interventions:\n  - {at: 0min, retrofit: {use: [education], factor: 1.5, cost: 300}}\n"
+    city = small_city()
+    result = play(parse_text(text), city, tmp_path / "run")
+    floor = 2.0 * 256.0 * (city.table("building")["use"] == "education").sum()  # two storeys of 16 m by 16 m
+    assert result.impact["measures_cost"] == pytest.approx(300.0 * floor)
+    free = play(parse_text(text.replace(", cost: 300", "")), city, tmp_path / "free")
+    assert free.impact["measures_cost"] is None
