@@ -13,14 +13,11 @@ import secrets
 import shutil
 import subprocess
 import sys
-import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import psutil
-
 from citytwin.errors import MissingError, OutsideError
-from citytwin.io.feeds.child import answers, any_port, end, is_free, lives, write_whole
+from citytwin.io.feeds.child import Child, answers, any_port, end, is_free, write_whole
 
 START_SECONDS = 30.0  # a broker with a big store reads it first
 SYNC = "1s"  # a power cut loses at most this much of what was acknowledged; a killed process loses nothing
@@ -59,17 +56,15 @@ class Running:
     mqtt_port: int
 
 
-class Broker:
+class Broker(Child):
     """The broker whose store is in `folder`. `port` is where NATS clients connect, `mqtt_port` where our door relays to."""
 
+    name, note, settings = "the broker", "broker.json", "nats.conf"
+
     def __init__(self, folder: Path) -> None:
-        self.folder = Path(folder).resolve()
-        self.port = 0
+        super().__init__(folder)
         self.mqtt_port = 0
-        self.adopted = False
-        self._name = ""
-        self._pid = 0
-        self._child: subprocess.Popen[bytes] | None = None
+        self._server = ""  # the name that we gave the server
 
     async def start(self) -> None:
         """Adopt the broker that still runs on this folder, or start one. Raises OutsideError where it does not start."""
@@ -77,12 +72,12 @@ class Broker:
         left = self._left()
         if left is not None and self._is_ours(left.pid):
             if await _is(left):
-                self._name, self._pid = left.name, left.pid
+                self._server, self._pid = left.name, left.pid
                 self.port, self.mqtt_port = left.port, left.mqtt_port
                 self.adopted = True
                 return
             await end(left.pid)
-        self._name = f"citytwin-{secrets.token_hex(8)}"
+        self._server = f"citytwin-{secrets.token_hex(8)}"
         self.port, self.mqtt_port = (
             port if port and is_free(LOOPBACK, port) else any_port(LOOPBACK)  # the old ones, so that the door finds it again
             for port in ((left.port, left.mqtt_port) if left is not None else (0, 0))
@@ -102,65 +97,29 @@ class Broker:
             stderr=subprocess.DEVNULL, start_new_session=True,
         )  # fmt: skip
         self._pid = self._child.pid
-        now = Running(self._pid, self._name, self.port, self.mqtt_port)
-        write_whole(self.folder / "broker.json", json.dumps(asdict(now)))
-        deadline = time.monotonic() + START_SECONDS
-        while not await _is(now) or not await answers(LOOPBACK, self.mqtt_port):
-            if not self.alive:
-                raise OutsideError(f"the broker ended at once: {self._last_words()}", str(self.folder))
-            if time.monotonic() > deadline:
-                raise OutsideError(f"the broker did not start in {START_SECONDS:.0f} s", str(self.folder))
-            await asyncio.sleep(0.02)
+        now = Running(self._pid, self._server, self.port, self.mqtt_port)
+        write_whole(self.folder / self.note, json.dumps(asdict(now)))
 
-    @property
-    def alive(self) -> bool:
-        """Whether the process runs."""
-        if self._child is not None:
-            return self._child.poll() is None
-        return lives(self._pid)
+        async def ready() -> bool:
+            return await _is(now) and await answers(LOOPBACK, self.mqtt_port)
 
-    @property
-    def pid(self) -> int:
-        """The process."""
-        return self._pid
-
-    async def stop(self) -> None:
-        """End the process; what it holds stays in its store."""
-        if self._pid:
-            await end(self._pid, self._child)
-        self._pid, self._child = 0, None
-        (self.folder / "broker.json").unlink(missing_ok=True)
+        await self._until(ready, START_SECONDS)
 
     def _configure(self) -> Path:
         text = CONFIG.format(
-            name=self._name, port=self.port, mqtt_port=self.mqtt_port, pid=json.dumps(str(self.folder / "pid")), sync=SYNC,
+            name=self._server, port=self.port, mqtt_port=self.mqtt_port, pid=json.dumps(str(self.folder / "pid")), sync=SYNC,
             log=json.dumps(str(self.folder / "log.txt")), store=json.dumps(str(self.folder / "store")),
         )  # fmt: skip
-        path = self.folder / "nats.conf"
+        path = self.folder / self.settings
         write_whole(path, text)
         return path
 
     def _left(self) -> Running | None:
         """What is written down of the broker that a twin before us ran here."""
         try:
-            return Running(**json.loads((self.folder / "broker.json").read_text(encoding="utf-8")))
+            return Running(**json.loads((self.folder / self.note).read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError):
             return None
-
-    def _is_ours(self, pid: int) -> bool:
-        """Whether process `pid` is a broker of this folder."""
-        try:
-            return str(self.folder / "nats.conf") in psutil.Process(pid).cmdline()
-        except psutil.Error:
-            return False
-
-    def _last_words(self) -> str:
-        try:
-            lines = (self.folder / "log.txt").read_text(encoding="utf-8", errors="replace").splitlines()
-        except OSError:
-            return "it wrote nothing"
-        wrong = [line for line in lines[-50:] if "[FTL]" in line or "[ERR]" in line]
-        return (wrong or lines or ["it wrote nothing"])[-1].split("] ", 2)[-1]
 
 
 def _program() -> str:

@@ -11,6 +11,7 @@ import contextlib
 import struct
 
 from citytwin.errors import OutsideError
+from citytwin.io.feeds.connection import Connection
 
 CONNECT, CONNACK, PUBLISH, PUBACK, PINGREQ, DISCONNECT = 0x10, 0x20, 0x30, 0x40, 0xC0, 0xE0
 DUP, QOS_1 = 0x08, 0x02
@@ -147,22 +148,21 @@ class Publisher:
             self._free.set()
 
 
-class _Link(asyncio.Protocol):
+class _Link(Connection):
     """One TCP connection of a publisher, from CONNECT to its end. `welcome` is set by CONNACK, or by the end."""
 
     def __init__(self, owner: Publisher) -> None:
+        super().__init__()
         self._owner = owner
         self._rest = b""
-        self._transport: asyncio.Transport | None = None
         self.flowing = True
         self.welcome, self.gone = asyncio.Event(), asyncio.Event()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Introduce ourselves with a clean session."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        super().connection_made(transport)
         name = _text(self._owner.name.encode())
-        transport.write(packet(CONNECT, _text(b"MQTT") + struct.pack(">BBH", 4, 2, KEEP_ALIVE) + name))
+        self.write(packet(CONNECT, _text(b"MQTT") + struct.pack(">BBH", 4, 2, KEEP_ALIVE) + name))
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The end, however it came."""
@@ -194,18 +194,3 @@ class _Link(asyncio.Protocol):
             at = end
         self._rest = data[at:]
         self._owner.let_go()
-
-    def write(self, data: bytes) -> None:
-        """Send, if there is still somebody to send to."""
-        if self._transport is not None and not self._transport.is_closing():
-            self._transport.write(data)
-
-    def close(self) -> None:
-        """End after what was written."""
-        if self._transport is not None:
-            self._transport.close()
-
-    def abort(self) -> None:
-        """End now."""
-        if self._transport is not None:
-            self._transport.abort()

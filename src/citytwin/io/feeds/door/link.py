@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
+from citytwin.io.feeds.connection import Half
 from citytwin.io.feeds.door.packets import (
     CONNECT,
     DISCONNECT,
@@ -28,17 +29,17 @@ READING = (b"city/", b"readings/")
 ACK = {0: b"", 2: b"\x40\x02", 4: b"\x50\x02"}  # QoS bits of a PUBLISH -> how its PUBACK or PUBREC begins
 
 
-class Link(asyncio.Protocol):
+class Link(Half):
     """A connection from CONNECT to its end. `heard`: when it last said something, in the door's slow clock (s)."""
 
-    __slots__ = ("_awaited", "_relayed", "_rest", "_stored", "_transport", "_upstream", "door", "heard", "hello")
+    __slots__ = ("_awaited", "_relayed", "_rest", "_stored", "_upstream", "door", "heard", "hello")
 
     def __init__(self, door: Door) -> None:
+        super().__init__()
         self.door = door
         self.hello: Hello | None = None
         self.heard = door.now
         self._rest = b""
-        self._transport: asyncio.Transport | None = None
         self._upstream: Upstream | None = None
         self._stored: set[bytes] = set()  # packet ids of QoS 2 readings between PUBLISH and PUBREL
         self._relayed: set[bytes] = set()  # and of QoS 2 messages that were handed over
@@ -47,7 +48,7 @@ class Link(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A device calls."""
-        self._transport = cast(asyncio.Transport, transport)
+        super().connection_made(transport)
         self.door.links.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -57,35 +58,9 @@ class Link(asyncio.Protocol):
             self._upstream.close()
             self._upstream = None
 
-    def pause_writing(self) -> None:
-        """The device does not take what others send it."""
-        if self._upstream is not None:
-            self._upstream.pause()
-
-    def resume_writing(self) -> None:
-        """It takes again."""
-        if self._upstream is not None:
-            self._upstream.resume()
-
-    def pause(self) -> None:
-        """Stop reading from the device: the log is behind."""
-        if self._transport is not None and not self._transport.is_closing():
-            self._transport.pause_reading()
-
-    def resume(self) -> None:
-        """Read again."""
-        if self._transport is not None and not self._transport.is_closing():
-            self._transport.resume_reading()
-
-    def write(self, data: bytes) -> None:
-        """Send to the device, if it is still there."""
-        if self._transport is not None and not self._transport.is_closing():
-            self._transport.write(data)
-
-    def close(self) -> None:
-        """End the connection after what was written."""
-        if self._transport is not None:
-            self._transport.close()
+    def other(self) -> Upstream | None:
+        """Where the broker speaks to the device."""
+        return self._upstream
 
     # -- what the device says -----------------------------------------------------------------------------------------
 
@@ -121,7 +96,7 @@ class Link(asyncio.Protocol):
                     answers = []
                 run = end
                 self._other(first, data[at:end], begin - at)
-                if self._transport is None or self._transport.is_closing():
+                if not self.open:
                     return size
             at = end
         if run < at:

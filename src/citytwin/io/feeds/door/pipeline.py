@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Protocol, cast
 
+from citytwin.io.feeds.connection import Connection
 from citytwin.io.feeds.subjects import MQTT
 
 log = logging.getLogger("citytwin.door")
@@ -153,22 +154,22 @@ class Pipeline:
             await asyncio.sleep(0.005)
 
 
-class _Link(asyncio.Protocol):
+class _Link(Connection):
     """One connection to the broker."""
 
     def __init__(self, owner: Pipeline) -> None:
+        super().__init__()
         self._owner = owner
         self._rest = b""
-        self._transport: asyncio.Transport | None = None
         self._inbox = f"_door.{secrets.token_hex(6)}"
         self.gone = asyncio.Event()
         self.heard = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Say who we are and listen for answers."""
-        self._transport = cast(asyncio.Transport, transport)
-        self._transport.set_write_buffer_limits(high=64 << 20)
-        self._transport.write(b"CONNECT " + json.dumps(HELLO).encode() + f"\r\nSUB {self._inbox}.* 1\r\n".encode())
+        super().connection_made(transport)
+        cast(asyncio.Transport, transport).set_write_buffer_limits(high=64 << 20)
+        self.write(b"CONNECT " + json.dumps(HELLO).encode() + f"\r\nSUB {self._inbox}.* 1\r\n".encode())
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The end."""
@@ -177,8 +178,7 @@ class _Link(asyncio.Protocol):
     def abort(self) -> None:
         """End now."""
         self.gone.set()
-        if self._transport is not None:
-            self._transport.abort()
+        super().abort()
 
     def end_after(self, seconds: float) -> None:
         """End soon."""
@@ -207,8 +207,8 @@ class _Link(asyncio.Protocol):
                 self._owner.answered(int(words[1].rsplit(b".", 1)[1]), data[begin + head : stop])
                 at = stop + 2
                 continue
-            if data[at : at + 4] == b"PING" and self._transport is not None:
-                self._transport.write(b"PONG\r\n")
+            if data[at : at + 4] == b"PING":
+                self.write(b"PONG\r\n")
             elif data[at : at + 4] == b"-ERR":
                 log.warning("the broker says %s", data[at:end].decode("utf-8", "replace"))
                 self.abort()

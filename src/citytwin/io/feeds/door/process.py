@@ -2,32 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 from citytwin.errors import ConflictError, OutsideError
-from citytwin.io.feeds.child import answers, any_port, end, holder_of, is_free, lives, write_whole
+from citytwin.io.feeds.child import Child, answers, any_port, end, holder_of, is_free, write_whole
 
 START_SECONDS = 20.0
 
 
-class DoorProcess:
+class DoorProcess(Child):
     """The door whose settings are in `folder`, on `host`. `port` is where devices connect."""
 
+    name, note, settings = "the MQTT door", "door.json", "door.json"
+
     def __init__(self, folder: Path, host: str = "127.0.0.1") -> None:
-        self.folder = Path(folder).resolve()
+        super().__init__(folder)
         self.host = host
-        self.port = 0
-        self.adopted = False
-        self._pid = 0
-        self._child: subprocess.Popen[bytes] | None = None
         self._said: dict[str, Any] = {}
 
     def check(self, port: int) -> None:
@@ -64,7 +58,7 @@ class DoorProcess:
 
     async def run(self) -> None:
         """Start the process on its port and wait until it answers."""
-        path = self.folder / "door.json"
+        path = self.folder / self.note
         write_whole(path, json.dumps({**self._said, "pid": 0}))
         with (self.folder / "log.txt").open("wb") as words:
             self._child = subprocess.Popen(  # noqa: S603
@@ -72,46 +66,13 @@ class DoorProcess:
                 stdout=subprocess.DEVNULL, stderr=words, start_new_session=True,
             )  # fmt: skip
         self._pid = self._child.pid
-        deadline = time.monotonic() + START_SECONDS
-        while not await answers(self.host, self.port):
-            if not self.alive:
-                raise OutsideError(f"the MQTT door ended at once: {self._last_words()}", str(self.folder))
-            if time.monotonic() > deadline:
-                raise OutsideError(f"the MQTT door did not start in {START_SECONDS:.0f} s", str(self.folder))
-            await asyncio.sleep(0.02)
+        await self._until(lambda: answers(self.host, self.port), START_SECONDS)
         write_whole(path, json.dumps({**self._said, "pid": self._pid}))
-
-    @property
-    def alive(self) -> bool:
-        """Whether the process runs."""
-        return self._child.poll() is None if self._child is not None else lives(self._pid)
-
-    @property
-    def pid(self) -> int:
-        """The process."""
-        return self._pid
-
-    async def stop(self) -> None:
-        """End the process: devices are acknowledged what the log has, and nothing else."""
-        if self._pid:
-            await end(self._pid, self._child)
-        self._pid, self._child = 0, None
-        (self.folder / "door.json").unlink(missing_ok=True)
 
     def _left(self) -> dict[str, Any] | None:
         """What is written down of the door that a twin before us ran here."""
         try:
-            found = json.loads((self.folder / "door.json").read_text(encoding="utf-8"))
+            found = json.loads((self.folder / self.note).read_text(encoding="utf-8"))
             return found if isinstance(found["pid"], int) and isinstance(found["port"], int) else None
         except (OSError, ValueError, KeyError, TypeError):
             return None
-
-    def _is_ours(self, pid: int) -> bool:
-        try:
-            return bool(pid) and str(self.folder / "door.json") in psutil.Process(pid).cmdline()
-        except psutil.Error:
-            return False
-
-    def _last_words(self) -> str:
-        lines = (self.folder / "log.txt").read_text(encoding="utf-8", errors="replace").strip().splitlines()
-        return (lines or ["it wrote nothing"])[-1]

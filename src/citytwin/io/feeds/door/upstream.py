@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
+from citytwin.io.feeds.connection import Half
 from citytwin.io.feeds.door.packets import CONNACK, PUBCOMP, Hello, PacketError, body_of
 
 if TYPE_CHECKING:
@@ -14,20 +15,20 @@ if TYPE_CHECKING:
 MOST_HELD = 256 << 10  # bytes kept for a broker that has not answered yet; then the device is not read any more
 
 
-class Upstream(asyncio.Protocol):
+class Upstream(Half):
     """Speaks to the broker as the device `link`, with the CONNECT it sent. `eager`: the broker's CONNACK is the device's.
 
     The broker need not watch whether the device lives: the door does, and ends this connection with it.
     """
 
     def __init__(self, link: Link, hello: Hello, eager: bool) -> None:
+        super().__init__()
         self._link: Link | None = link
         self._hello = hello
         self._eager = eager
         self._rest = b""
         self._held: list[bytes] = []
         self._ready = False
-        self._transport: asyncio.Transport | None = None
         self._port = link.door.upstream_port
         self._work = asyncio.get_running_loop().create_task(self._open())
 
@@ -40,11 +41,11 @@ class Upstream(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Say what the device said."""
-        self._transport = cast(asyncio.Transport, transport)
+        super().connection_made(transport)
         if self._link is None:
-            self._transport.abort()
+            self.abort()
         else:
-            self._transport.write(self._hello.silent)
+            self.write(self._hello.silent)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The broker went away, or took another in the name of this device."""
@@ -55,31 +56,14 @@ class Upstream(asyncio.Protocol):
         if link is not None:
             link.upstream_lost()
 
-    def pause_writing(self) -> None:
-        """The broker is behind: no more from this device."""
-        if self._link is not None:
-            self._link.pause()
-
-    def resume_writing(self) -> None:
-        """It has caught up."""
-        if self._link is not None:
-            self._link.resume()
-
-    def pause(self) -> None:
-        """No more for the device just now."""
-        if self._transport is not None and not self._transport.is_closing():
-            self._transport.pause_reading()
-
-    def resume(self) -> None:
-        """It takes more."""
-        if self._transport is not None and not self._transport.is_closing():
-            self._transport.resume_reading()
+    def other(self) -> Link | None:
+        """The device."""
+        return self._link
 
     def send(self, packet: bytes) -> None:
         """Hand a packet to the broker, when it has said welcome."""
-        if self._ready and self._transport is not None:
-            if not self._transport.is_closing():
-                self._transport.write(packet)
+        if self._ready:
+            self.write(packet)
             return
         self._held.append(packet)
         if self._link is not None and sum(map(len, self._held)) > MOST_HELD:
@@ -88,8 +72,7 @@ class Upstream(asyncio.Protocol):
     def close(self) -> None:
         """The device is gone; without a DISCONNECT before it the broker publishes its will."""
         self._link = None
-        if self._transport is not None:
-            self._transport.close()
+        super().close()
 
     def data_received(self, data: bytes) -> None:
         """Whole packets to the device."""
@@ -114,8 +97,8 @@ class Upstream(asyncio.Protocol):
 
     def _welcome(self, code: int) -> None:
         self._ready = True
-        if code and self._transport is not None:
-            self._transport.close()
+        if code:
+            super().close()
             return
         for packet in self._held:
             self.send(packet)
