@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 
-from citytwin.io.importers.dtdl.grammar import GEOSPATIAL, NUMERIC, Rule
+from citytwin.io.importers.dtdl.grammar import GEOSPATIAL, NAME, NUMERIC, Rule
 from citytwin.io.importers.dtdl.quantities import SEMANTIC_2, SEMANTIC_3, UNITS_2, UNITS_3
 
 VALUED = ("CommandRequest", "CommandResponse", "Field", "MapValue", "Property", "Telemetry")
@@ -22,7 +22,10 @@ class Cotype:
     """A type that may stand beside the class of an element: on which classes, and the properties it adds.
 
     schemas: the names or classes one of which the element's schema must be (empty: any). sibling: the property that names
-    another content of the same Interface. needs: a co-type that must be there too. fixed: the element must not be writable.
+    another content of the same Interface. needs: a co-type that must be there too. excludes: co-types that must not. fixed: the
+    element must not be writable. within: co-types of an Object, one of which the Object must have that this Field is of; no
+    other Field of it may have the same co-type. fields: co-types one of which each Field of this Object must have. inner:
+    co-types one of which the schema must have. measured: properties whose values must be values of the schema.
     """
 
     on: tuple[str, ...]
@@ -31,6 +34,11 @@ class Cotype:
     sibling: str = ""
     needs: str = ""
     fixed: bool = False
+    excludes: frozenset[str] = frozenset()
+    within: frozenset[str] = frozenset()
+    fields: frozenset[str] = frozenset()
+    inner: frozenset[str] = frozenset()
+    measured: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -78,14 +86,44 @@ _MQTT_2: Mapping[str, Cotype] = {
     "Mqtt": Cotype(("Interface",), {**_MQTT_1["Mqtt"].properties, "serviceGroupId": _GROUP}),
     "Transparent": Cotype(("CommandRequest", "CommandResponse"), schemas=_OBJECT),
 }
+_RESULT, _ERROR, _EITHER = frozenset({"Result"}), frozenset({"Error"}), frozenset({"Result", "Error"})
+_REQUIRED = frozenset({"Required"})
 _MQTT_3: Mapping[str, Cotype] = {
     **_MQTT_2,
     "Mqtt": Cotype(("Interface",), {**_MQTT_1["Mqtt"].properties, "propertyTopic": _TOPIC} | {
         name: _GROUP for name in ("serviceGroupId", "telemServiceGroupId", "cmdServiceGroupId")}),
-    **{name: Cotype(("Object",)) for name in ("Result", "PropertyResult", "Error")},
-    **{name: Cotype(("Field",)) for name in ("NormalResult", "ErrorResult", "ErrorMessage", "ErrorCode", "ErrorInfo",
-                                             "PropertyValue", "ReadError", "WriteError")},
+    "Result": Cotype(("Object",), fields=frozenset({"NormalResult", "ErrorResult"})),
+    "Error": Cotype(("Object",)),
+    "NormalResult": Cotype(("Field",), within=_RESULT, excludes=_REQUIRED),
+    "ErrorResult": Cotype(("Field",), within=_RESULT, excludes=_REQUIRED, inner=_ERROR),
+    "ErrorMessage": Cotype(("Field",), schemas=frozenset({"string"}), within=_ERROR),
 }  # fmt: skip
+_MQTT_4: Mapping[str, Cotype] = {
+    **_MQTT_3,
+    "Result": Cotype(("Object",), fields=frozenset({"NormalResult", "ErrorResult", "ErrorCode", "ErrorInfo"})),
+    "ErrorCode": Cotype(("Field",), schemas=frozenset({"Enum"}), within=_EITHER),
+    "ErrorInfo": Cotype(("Field",), within=_EITHER),
+    "PropertyResult": Cotype(("Object",)),
+    **{name: Cotype(("Field",)) for name in ("PropertyValue", "ReadError", "WriteError", "Indirect")},
+}
+_NUMBERS = frozenset(NUMERIC)
+_LABELLED = Rule("string", least=1, longest=128)
+_OPERATIONS: Mapping[str, Cotype] = {
+    "Composite": Cotype(("Interface",), {"ontology": _LABELLED}, excludes=frozenset({"Event"})),
+    "Congruence": Cotype(("Array", "Enum", "Interface", "Map", "Object"), {"typeRef": _LABELLED}),
+    "Detail": Cotype(("Object",)),
+    "Event": Cotype(("Interface",)),
+    "GroupMember": Cotype(("Command",), {"group": Rule("string", least=1, longest=128, pattern=NAME)}),
+    "HasCapability": Cotype(("Relationship",), excludes=frozenset({"HasComponent"})),
+    "HasComponent": Cotype(("Relationship",)),
+    "Limited": Cotype(
+        VALUED, {"minimum": Rule("number"), "maximum": Rule("number")}, _NUMBERS, measured=("minimum", "maximum")
+    ),
+    "Precise": Cotype(VALUED, {"decimalPlaces": Rule("integer", least=1)}, _NUMBERS),
+    "Qualified": Cotype(("Command", "Component", "Field", "Property", "Relationship", "Telemetry"), {"namespace": _LABELLED}),
+    "ScaledStatically": Cotype(VALUED, {"scaleFactor": Rule("number", least=1)}, _NUMBERS, measured=("scaleFactor",)),
+    "Subject": Cotype(("Field",), within=frozenset({"Detail"})),
+}
 _VECTOR = frozenset({"vector"})
 _CENTRAL = Vocabulary(
     {
@@ -107,21 +145,21 @@ _OVERRIDE = Cotype(("Property",), {"overrides": TEXT}, needs="ValueAnnotation")
 def _contexts() -> dict[str, Vocabulary]:
     found = {
         "dtmi:iotcentral:context;2": _CENTRAL,
-        "dtmi:iotoperations:context;4": Vocabulary(languages=(4,), open=True),
+        "dtmi:iotoperations:context;4": Vocabulary(_OPERATIONS, languages=(4,), open=True),
         f"{_EXTENSION}quantitativeTypes;1": _quantities(SEMANTIC_3, UNITS_3, VALUED, (3,)),
         f"{_EXTENSION}quantitativeTypes;2": _quantities(SEMANTIC_3, UNITS_3, VALUED, (4,)),
         f"{_EXTENSION}quantitativeTypes;3": _quantities(SEMANTIC_3, UNITS_3, VALUED, (4,)),
         f"{_EXTENSION}mqtt;1": Vocabulary(_MQTT_1, languages=(3,)),
         f"{_EXTENSION}mqtt;2": Vocabulary(_MQTT_2),
         f"{_EXTENSION}mqtt;3": Vocabulary(_MQTT_3, open=True),
-        f"{_EXTENSION}mqtt;4": Vocabulary(_MQTT_3, open=True),
+        f"{_EXTENSION}mqtt;4": Vocabulary(_MQTT_4, open=True),
     }
     for version, languages in ((1, (3,)), (2, (3, 4))):
         for name, vocabulary in {
             "annotation": _plain("", languages, ValueAnnotation=_ANNOTATION),
             "historization": _plain("Property Telemetry", languages, Historized=None),
             "overriding": _plain("", languages, Override=_OVERRIDE),
-            "requirement": _plain("Field", languages, Required=None),
+            "requirement": _plain("Field", (3, 4), Required=None),
             "streaming": _plain("Property", languages, Streaming=Cotype(("Property",), fixed=True)),
         }.items():
             found[f"{_EXTENSION}{name};{version}"] = vocabulary

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from citytwin.errors import nearest
+from citytwin.io.importers.dtdl.extensions import Cotype
 from citytwin.io.importers.dtdl.grammar import (
     COMPLEX,
     CONTENT_COUNT,
@@ -48,6 +49,7 @@ class Graph:
             for rule in RULES.get(element.kind, ()):
                 rule(self, element)
             self._cotypes(element)
+            self._fields(element)
 
     def _references(self) -> None:
         for parent, name, rule, reference in self.reader.named:
@@ -122,6 +124,33 @@ class Graph:
                 sibling = self._sibling(element, term, str(element.one(cotype.sibling)), cotype.on)
                 if "overrides" in element.values:
                     self._override(element, sibling)
+
+            self._inside(element, term, cotype)
+
+    def _inside(self, element: Element, term: str, cotype: Cotype) -> None:
+        """What a co-type asks of an Object's fields and of an element's schema."""
+        for schema in self.children(element, "schema"):
+            if cotype.inner and not cotype.inner & schema.cotypes.keys():
+                refuse("notRequiredType", f"{term} needs a schema that is {' or '.join(sorted(cotype.inner))}", element.where)
+            for name in cotype.measured:
+                value = element.one(name)
+                if value is not None and not fits(value, schema.kind):
+                    refuse("nonConformantPropertyValue", f"{name} {value!r} is no value of {schema.kind}", element.where)
+        fields = self.children(element, "fields")
+        for part in fields:
+            if cotype.fields and not cotype.fields & part.cotypes.keys():
+                refuse("notRequiredType", f"a field of {term} is none of {', '.join(sorted(cotype.fields))}", element.where)
+
+    def _fields(self, element: Element) -> None:
+        """Co-types of fields that belong into certain Objects, once in each."""
+        seen: set[str] = set()
+        for part in self.children(element, "fields"):
+            for term, cotype in part.cotypes.items():
+                if cotype.within and not cotype.within & element.cotypes.keys():
+                    refuse("parentMissingCotype", f"{term} lies in no {' or '.join(sorted(cotype.within))}", element.where)
+                if cotype.within and term in seen:
+                    refuse("nonUniqueAdjunctType", f"two fields are {term}", element.where)
+                seen.add(term)
 
     def _override(self, element: Element, sibling: Element) -> None:
         """An Override gives a property that the annotated sibling has, in the schema of that property."""
@@ -198,10 +227,37 @@ def _nesting(graph: Graph, schema: Element) -> None:
             refuse("excessiveDepthWide", f"{schema.kind} nests schemas deeper than {limit} levels", schema.where)
         inner = {id(s): s for outer in level for s in graph.below(outer) if s.kind in COMPLEX}
         if id(schema) in inner:
-            if schema.language < 4:
+            if schema.language < 4 or not _through_object(graph, schema):
                 refuse("recursiveStructureWide", f"{schema.kind} {schema.id} holds itself", schema.where)
             return
         level, depth = list(inner.values()), depth + 1
+
+
+def _through_object(graph: Graph, schema: Element) -> bool:
+    """Whether a schema that holds itself does so by way of an Object; arrays and maps alone may not, in no version."""
+    if schema.kind == "Object":
+        return True
+    level, seen = [schema], {id(schema)}
+    while level:
+        level = [inner for outer in level for inner in graph.below(outer) if inner.kind in COMPLEX and inner.kind != "Object"]
+        if any(inner is schema for inner in level):
+            return False
+        level = [inner for inner in level if id(inner) not in seen]
+        seen |= {id(inner) for inner in level}
+    return True
+
+
+BITS = {"byte": 8, "short": 16, "integer": 32, "long": 64}
+
+
+def fits(value: float, kind: str) -> bool:
+    """Whether a number is a value of a numeric schema."""
+    signed = BITS.get(kind)
+    unsigned = BITS.get(kind.removeprefix("unsigned").lower()) if kind.startswith("unsigned") else None
+    if signed is None and unsigned is None:
+        return True
+    low, high = (-(2 ** (signed - 1)), 2 ** (signed - 1)) if signed else (0, 2 ** (unsigned or 0))
+    return isinstance(value, int) and low <= value < high
 
 
 VALUES: Mapping[str, type] = {"integer": int, "string": str}

@@ -137,6 +137,8 @@ class Reader:
         for term, cotype in known.items():
             if cotype.needs and cotype.needs not in known:
                 refuse("missingCocotype", f"{term} needs {cotype.needs} beside it", where)
+            for other in cotype.excludes & known.keys():
+                refuse("disallowedCocotype", f"{term} does not go with {other}", where)
             for name in cotype.properties:
                 if name in owners:
                     refuse("conflictingSupplementalTypes", f"{owners[name]} and {term} both add {name}", where)
