@@ -33,6 +33,8 @@ from citytwin.state import State
 
 DAYS = 180
 DAY = 86400.0
+LONGEST = 900.0
+"""Seconds that a peer may take."""
 
 COVASIM = """
 import sys, time
@@ -48,8 +50,8 @@ STARSIM = """
 import sys, time
 import starsim as ss
 people = int(sys.argv[1])
-seir = ss.SIR(beta=ss.perday(0.02), init_prev=0.001, dur_inf=ss.days(10))
-sim = ss.Sim(n_agents=people, diseases=seir, networks=ss.RandomNet(n_contacts=20), dt=ss.days(1), start="2020-01-01",
+seir = ss.SEIR(beta=ss.perday(0.016), init_prev=0.001, dur_exp=ss.days(4.5), dur_inf=ss.days(8), p_death=0)
+sim = ss.Sim(n_agents=people, diseases=seir, networks=ss.HybridNet(), dt=ss.days(1), start="2020-01-01",
              dur=ss.days(180), verbose=0, rand_seed=1)
 sim.init()
 begin, cpu = time.perf_counter(), time.process_time()
@@ -82,7 +84,7 @@ wall, cpu = time.perf_counter() - begin, time.process_time() - cpu
 PEERS = (
     ("Covasim 3.1.9 hybrid", "peer-covasim3", COVASIM),
     ("Covasim 4 hybrid", "peer-covasim4", COVASIM),
-    ("Starsim SIR random", "peer-covasim4", STARSIM),
+    ("Starsim 3.7 SEIR hybrid", "peer-covasim4", STARSIM),
     ("LASER SEIR 400 nodes", "peer-laser", LASER),
 )
 REPORT = """
@@ -187,7 +189,12 @@ def peers(people: int) -> Iterator[tuple[str, float, float, float]]:
         if not folder or not python.exists():
             continue
         whole = f"BODY = {script!r}\n{TWICE}{REPORT}"
-        done = subprocess.run([str(python), "-W", "ignore", "-c", whole, str(people)], capture_output=True, text=True)
+        command = [str(python), "-W", "ignore", "-c", whole, str(people)]
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, timeout=LONGEST)
+        except subprocess.TimeoutExpired:
+            yield f"{name} not done in {LONGEST:.0f} s", np.nan, np.nan, np.nan
+            continue
         found = [line.split() for line in done.stdout.splitlines() if line.startswith("WALL")]
         if found:
             yield name, float(found[0][1]), float(found[0][2]), float(found[0][3])
