@@ -30,7 +30,7 @@ from citytwin.io.stores.spans import READING
 QUARTER = 900.0
 REACH = 7 * 86400.0  # a value older than this is not carried on from checkpoint to checkpoint
 MOST_LATE = 500_000  # late readings looked at beside checkpoints; of more, the checkpoints are removed and made again
-MOST_ROWS = 6_000_000  # readings of one quarter that a checkpoint holds; of more, it says only what was known when it began
+MOST_ROWS = 4_000_000  # readings of one quarter that a checkpoint holds; of more, it says only what was known when it began
 ROW_GROUP = 1 << 18
 _STEP, _REACH = int(QUARTER * 1e6), int(REACH * 1e6)
 
