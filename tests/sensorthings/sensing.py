@@ -19,7 +19,7 @@ from citytwin.server.sensorthings import routes
 from citytwin.state import Arrivals
 from citytwin.twin import Twin
 
-BEGIN = 1_792_000_000.0  # 2026-10-14T21:46:40Z
+BEGIN = 1_792_000_000.0  # 2026-10-14T17:46:40Z
 
 
 class Client:

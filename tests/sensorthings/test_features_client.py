@@ -36,3 +36,17 @@ def test_what_is_not_there_is_an_error_of_the_client(client):
         client.collection("devise")
     with pytest.raises(RuntimeError, match="no parameter"):
         client.collection_items("device", colour="red")
+
+
+def test_links_follow_the_proxy_that_the_client_came_through(door):
+    for path, links in (
+        ("Things?$top=1", ["@iot.nextLink"]),
+        ("Datastreams(1)", ["@iot.selfLink", "Thing@iot.navigationLink"]),
+    ):
+        told = door.request("GET", path, headers={"x-forwarded-proto": "https", "host": "localhost"}).json()
+        assert all(told[name].startswith("https://localhost/sensorthings/v1.1/") for name in links)
+    landing = door.request(
+        "GET", door.root.replace("/sensorthings/v1.1", "/ogc/"), headers={"x-forwarded-proto": "https"}
+    ).json()
+    assert all(link["href"].startswith("https://127.0.0.1:") for link in landing["links"])
+    assert door.request("GET", "Things", headers={"host": "other.example.org"}).status_code == 403

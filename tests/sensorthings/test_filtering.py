@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import numpy as np
 import pytest
+from sensing import BEGIN
 from test_create_update_delete import QUANTITY, SENSOR, STREAM, link
+
+from citytwin.server.sensorthings import routes
 
 SHAPES = [
     {"type": "Point", "coordinates": [8, 51]},
@@ -268,3 +272,20 @@ def test_newest_first_is_right_over_days(service):
     assert [t["Datastreams"][0]["Observations"][0]["result"] for t in things] == [r * 100 + 47.0 for r in range(6)]
     window = "phenomenonTime ge 2026-10-15T00:00:00Z and phenomenonTime lt 2026-10-15T06:00:00Z"
     assert len(service.values(f"Datastreams({id})/Observations", filter=window)) == 6
+
+
+def test_streams_of_the_city_are_found_by_when_they_observed(service, monkeypatch):
+    """The first six devices told something from 2026-10-14T17:46:40Z on, for 48 hours; the others nothing."""
+    heard = np.full(150, np.nan)
+    heard[:6] = BEGIN + 47 * 3600
+    monkeypatch.setattr(routes.service_of(service.client.app).asking.kept, "last", lambda: heard)
+    streams = service.ids("Datastreams", top="1000", orderby="id")
+    begin, end = "2026-10-14T17:46:40Z", "2026-10-16T16:46:40Z"
+    for filter, expected in (
+        (f"phenomenonTime ge {begin}", streams[:6]), (f"phenomenonTime gt {begin}", []), (f"phenomenonTime eq {begin}/{end}", streams[:6]),
+        ("overlaps(phenomenonTime,2026-10-15T00:00:00Z)", streams[:6]), ("overlaps(phenomenonTime,2026-10-17T00:00:00Z)", []),
+        ("phenomenonTime ne null", streams[:6]), ("phenomenonTime eq null", streams[6:]),
+    ):  # fmt: skip
+        assert service.ids("Datastreams", filter=filter, top="1000", orderby="id") == expected, filter
+    assert service.ids("Datastreams", orderby="phenomenonTime,id", top="6") == streams[:6]
+    assert service.get("Things", filter="Datastreams/phenomenonTime ne null", count="true")["@iot.count"] == 6

@@ -10,18 +10,21 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import duckdb
+import numpy as np
+import pyarrow as pa
 from lark import Token, Tree
 
 from citytwin.errors import InputError, MissingError, nearest
-from citytwin.server.sensorthings.city import VIEWS, Mirror, observations
+from citytwin.server.sensorthings.city import HEARD, VIEWS, Mirror, observations
 from citytwin.server.sensorthings.compiling import Compiler
-from citytwin.server.sensorthings.kept import Kept, Wanted, place_of
+from citytwin.server.sensorthings.kept import FEW, Kept, Wanted, place_of
 from citytwin.server.sensorthings.model import SETS, Entities, Relation
 from citytwin.server.sensorthings.parsing import Node, Options
 from citytwin.server.sensorthings.paths import Place
 from citytwin.server.sensorthings.times import moment, span
 
 Row = dict[str, Any]
+Numbers = np.ndarray[Any, np.dtype[Any]]
 ROW = "e"  # the name of an entity's row in SQL
 FIRST_DAYS = 2  # days that a question for the newest looks at first; each time four times as many
 
@@ -43,7 +46,7 @@ class Asking:
     def __init__(self, mirror: Mirror, kept: Kept) -> None:
         self.mirror = mirror
         self.kept = kept
-        self._begun: dict[int, float] = {}  # when the readings of a device begin, by its number
+        self._begun: Numbers = np.full(len(mirror.ids), np.nan)  # when the readings of each device begin (s since 1970)
 
     # -- entities -----------------------------------------------------------------------------------------------------
 
@@ -93,16 +96,25 @@ class Asking:
 
     def spans(self, cursor: duckdb.DuckDBPyConnection, rows: list[Row]) -> None:
         """Fill in when the Observations of Datastreams begin and end, where these are devices of the city."""
+        ours = {row: r for r in rows if (row := self.mirror.rows.get(int(r["id"]))) is not None}
+        chosen, begins, ends = self._from_to(cursor, np.array(list(ours), dtype=np.int64))
+        for row, begin, end in zip(chosen.tolist(), begins.tolist(), ends.tolist(), strict=True):
+            each = ours[row]
+            each["begin"] = min(filter(None, (each["begin"], _utc(begin))))
+            each["end"] = max(filter(None, (each["end"], _utc(end))))
+
+    def heard(self, cursor: duckdb.DuckDBPyConnection) -> pa.Table:
+        """From when to when there are Observations of each device that was heard."""
+        chosen, *times = self._from_to(cursor, np.arange(len(self.mirror.ids)))
+        begins, ends = (pa.array(np.round(t * 1e6).astype(np.int64)).cast(pa.timestamp("us")) for t in times)
+        return pa.table({"id": self.mirror.ids[chosen], "begin": begins, "end": ends}, HEARD)
+
+    def _from_to(self, cursor: duckdb.DuckDBPyConnection, rows: Numbers) -> tuple[Numbers, Numbers, Numbers]:
+        """Those of `rows` of devices that were heard, and when first and last (s since 1970)."""
         last = self.kept.last()
-        ours = {int(r["id"]): r for r in rows if int(r["id"]) in self.mirror.rows}
-        heard = {i: float(last[self.mirror.rows[i]]) for i in ours}
-        self._find_begins(cursor, [i for i, end in heard.items() if end > 0 and i not in self._begun])
-        for i, row in ours.items():
-            if heard[i] > 0:
-                begin = dt.datetime.fromtimestamp(min(self._begun.get(i, heard[i]), heard[i]), dt.UTC).replace(tzinfo=None)
-                end = dt.datetime.fromtimestamp(heard[i], dt.UTC).replace(tzinfo=None)
-                row["begin"] = min(filter(None, (row["begin"], begin)))
-                row["end"] = max(filter(None, (row["end"], end)))
+        rows = rows[last[rows] > 0]
+        self._find_begins(cursor, rows[np.isnan(self._begun[rows])])
+        return rows, np.fmin(self._begun[rows], last[rows]), last[rows]
 
     def areas(self, cursor: duckdb.DuckDBPyConnection, rows: list[Row]) -> None:
         """Fill in where Datastreams of clients observed, where these do not say it: the box around their features."""
@@ -115,15 +127,21 @@ class Asking:
         for id, area in cursor.execute(made.format(VIEWS["FeaturesOfInterest"]), words).fetchall():
             named[int(id)]["observedArea"] = area
 
-    def _find_begins(self, cursor: duckdb.DuckDBPyConnection, ids: list[int]) -> None:
-        keys = {str(self.mirror.key(i)): i for i in ids}
+    def _find_begins(self, cursor: duckdb.DuckDBPyConnection, rows: Numbers) -> None:
+        keys = {self.mirror.keys[r]: r for r in rows.tolist()}
         for day in self.kept.days():
             if not keys:
                 return
             words: dict[str, Any] = {}
-            rows = self.kept.rows(cursor, Wanted(devices=tuple(keys)), words, [day])
-            for key, begin in cursor.execute(f"select device, epoch(min(time)) from ({rows}) group by 1", words).fetchall():
-                self._begun[keys.pop(key)] = float(begin)
+            wanted = Wanted(devices=tuple(keys) if len(keys) <= FEW else None)
+            found = self.kept.rows(cursor, wanted, words, [day])
+            for key, begin in cursor.execute(f"select device, epoch(min(time)) from ({found}) group by 1", words).fetchall():
+                if key in keys:
+                    self._begun[keys.pop(key)] = float(begin)
+
+
+def _utc(seconds: float) -> dt.datetime:
+    return dt.datetime.fromtimestamp(seconds, dt.UTC).replace(tzinfo=None)
 
 
 class Question:
@@ -182,6 +200,9 @@ class Question:
         for name in sorted(self.compiler.used):
             if name == "Observations":
                 view = observations(self._asking.kept.rows(cursor, self.wanted, words, days))
+            elif name == "Datastreams" and self.compiler.hears:
+                cursor.register("heard_now", self._asking.heard(cursor))
+                view = VIEWS[name].replace("main.heard", "heard_now")
             else:
                 view = VIEWS[name]
             parts.append(f'"{name}" as not materialized ({view})')

@@ -40,6 +40,7 @@ class Mirror:
         self.kinds, self.quantities = set(kind_ids.values()), set(column_ids.values())
         store.load("kind", _kinds(kinds, kind_ids, column_ids))
         store.load("quantity", _quantities(kinds, column_ids))
+        store.load("heard", HEARD.empty_table())
         store.load("device", self._devices(here, np.array([kind_ids[n] for n in devices.names], dtype=np.int64)))
 
     def key(self, id: int) -> str | None:
@@ -118,6 +119,8 @@ def _not_hidden(what: str, column: str = "id", gone: bool = False) -> str:
     return f"{column} not in (select id from own.hidden where entities = '{what}'{' and gone' if gone else ''})"
 
 
+# When each device of the city was first and last heard, where a question is about that; an empty table for all others.
+HEARD = pa.schema([("id", pa.int64()), ("begin", pa.timestamp("us")), ("end", pa.timestamp("us"))])
 PLACED = "lon is not null"
 VIEWS: dict[str, str] = {
     "Things": f"""select id, name, description, properties from own."Things" union all
@@ -128,14 +131,16 @@ VIEWS: dict[str, str] = {
         where {PLACED} and {_not_hidden("Locations")}""",
     "HistoricalLocations": f"""select id, time, "Thing" from own."HistoricalLocations" union all
         select id, since, id from main.device where {PLACED} and {_not_hidden("HistoricalLocations")}""",
-    "Datastreams": f"""select s.*, o."begin", o."end", o.result_begin, o.result_end from
+    "Datastreams": f"""select s.*, least(o."begin", h."begin") as "begin", greatest(o."end", h."end") as "end", o.result_begin,
+        o.result_end from
         (select id, name, description, properties, "observationType", "unitOfMeasurement", "observedArea", "Thing", "Sensor",
         "ObservedProperty" from own."Datastreams" union all
         select d.id, k.measures || ' at ' || d.name, k.meaning, k.properties, '{MEASUREMENT}', k.unit, d.location, d.id, d.kind,
         k.quantity from main.device d join main.kind k on k.id = d.kind where {_not_hidden("Datastreams", "d.id")}) s
         left join (select "Datastream" as stream, min("begin") as "begin", max("end") as "end",
         min("resultTime") as result_begin,
-        max("resultTime") as result_end from own."Observations" group by 1) o on o.stream = s.id""",
+        max("resultTime") as result_end from own."Observations" group by 1) o on o.stream = s.id
+        left join main.heard h on h.id = s.id""",
     "Sensors": f"""select id, name, description, properties, "encodingType", metadata from own."Sensors" union all
         select id, title, meaning, properties, 'text/html', metadata from main.kind where {_not_hidden("Sensors")}""",
     "ObservedProperties": f"""select id, name, description, properties, definition from own."ObservedProperties" union all

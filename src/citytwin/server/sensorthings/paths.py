@@ -45,6 +45,7 @@ class Paths:
     def __init__(self) -> None:
         self.words: dict[str, Any] = {}
         self.used: set[str] = set()
+        self.hears = False  # whether it is about when Datastreams have Observations
         self.joins: list[Join] = []  # of the comparisons that are being made, the innermost last
         self._aliases = 0
 
@@ -139,6 +140,7 @@ class Paths:
             return Sql(f'json_extract_string({alias}."{name}", {self.word(json_path(rest))})', "json")
         if rest:
             raise InputError(f"{name} has no parts", "query", f"ask for {name}")
+        self.hears |= (entities.name, name) == ("Datastreams", "phenomenonTime")
         return column(alias, name, found.type)
 
 
