@@ -98,6 +98,33 @@ def test_what_an_extension_forbids_is_refused_with_its_word(word: str, model: di
     assert caught.value.validation == word
 
 
+FIELDS = [{"name": "a", "schema": ENUM}, {"name": "b", "schema": "boolean"}]
+LIST, MAP = {"@type": "Array", "elementSchema": "string"}, {"@type": "Map", "mapKey": {"name": "k", "schema": "string"}}
+VALUES: list[tuple[Any, Any, bool]] = [
+    ("double", 3.14, True), ("double", "3.14", False), ("integer", 2**31 - 1, True), ("integer", 2**31, False),
+    ("long", 2**40, True), ("boolean", 1, False), ("dateTime", "1985-10-26T01:24:00-07:00", True), ("string", "", True),
+    ("dateTime", "1985-10-26", False), ("date", "2024-13-01", False), ("duration", "P1DT2H", True), ("duration", "P", False),
+    (LIST, ["a", "b"], True), (LIST, ["a", 1], False), ({"@type": "Object", "fields": FIELDS}, {"a": 1, "b": True}, True),
+    ({"@type": "Object", "fields": FIELDS}, {"a": 2}, False), ({"@type": "Object", "fields": FIELDS}, {"c": 1}, False),
+    (ENUM, 1, True), (ENUM, True, False), (MAP | {"mapValue": {"name": "v", "schema": "double"}}, {"x": 1.5}, True),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("schema", "value", "valid"), VALUES)
+def test_an_initial_or_default_value_is_a_value_of_its_schema(schema: Any, value: Any, valid: bool) -> None:
+    first = {"@type": ["Property", "Initialized"], "name": "p", "schema": schema, "initialValue": value}
+    request = {"@type": ["CommandRequest", "Optional"], "name": "r", "schema": schema, "defaultValue": value}
+    for content in (first, {"@type": "Command", "name": "c", "request": request}):
+        model = interface([], contents=[content])
+        model["@context"] = ["dtmi:dtdl:context;3", *(f"dtmi:dtdl:extension:{n};1" for n in ("initialization", "optionality"))]
+        if valid:
+            parse([model])
+            continue
+        with pytest.raises(ModelError) as caught:
+            parse([model])
+        assert caught.value.validation == "nonConformantPropertyValue"
+
+
 @pytest.mark.parametrize(("schema", "valid"), [("Array", False), ("Map", False), ("Object", True)])
 def test_in_dtdl_4_a_schema_may_hold_itself_only_by_way_of_an_object(schema: str, valid: bool) -> None:
     inner = {
@@ -112,3 +139,22 @@ def test_in_dtdl_4_a_schema_may_hold_itself_only_by_way_of_an_object(schema: str
     with pytest.raises(ModelError) as caught:
         parse([model])
     assert caught.value.validation == "recursiveStructureWide"
+
+
+@pytest.mark.parametrize(
+    ("kind", "unit", "valid"),
+    [
+        ("Temperature", "kelvin", True),
+        ("Temperature", "metre", False),
+        ("Throttle", "percent", True),
+        ("GasLeakageRate", "u", True),
+    ],
+)
+def test_the_newest_quantities_refuse_units_of_another_one(kind: str, unit: str, valid: bool) -> None:
+    content = {"@type": ["Telemetry", kind], "name": "t", "schema": "double", "unit": unit}
+    model = interface(["dtmi:dtdl:extension:quantitativeTypes;3"], contents=[content])
+    if valid:
+        parse([model])
+        return
+    with pytest.raises(ModelError):
+        parse([model])

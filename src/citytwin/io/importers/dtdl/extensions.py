@@ -1,13 +1,14 @@
 """Extensions of DTDL as tables: which contexts there are, and which co-types they add to which classes.
 
-From the extensions' own documents (DTDL.annotation, historization, mqtt, overriding, quantitativeTypes, requirement, streaming;
-iotcentral; iotoperations). A vocabulary that is `open` may hold co-types and properties that are not listed here.
+From the extensions' own documents (DTDL.annotation, historization, initialization, mqtt, optionality, overriding,
+quantitativeTypes, requirement, streaming; iotcentral; iotoperations). A vocabulary that is `open` may hold co-types and
+properties that are not listed here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 
 from citytwin.io.importers.dtdl.grammar import GEOSPATIAL, NAME, NUMERIC, Rule
@@ -63,6 +64,22 @@ def _quantities(
     }
     every = frozenset().union(*kinds.values())
     return Vocabulary(cotypes, frozenset(kinds) if languages != (2,) else frozenset(), every | set(kinds) | {"unit"}, languages)
+
+
+def _wider() -> Vocabulary:
+    """Version 3 of the quantities, of which not every unit is known here: units of another quantity alone are refused."""
+    plain = _quantities(SEMANTIC_3, UNITS_3, VALUED, (4,))
+    every = frozenset().union(*UNITS_3.values())
+    kinds = {**SEMANTIC_3, "RelativeMeasure": "Unitless", "Scale": "Unitless", "Throttle": "Unitless"}
+    new = ("GasLeakageRate", "KinematicViscosity", "ReciprocalLength", "ReciprocalTime")
+    foreign = {name: every - UNITS_3[kind] for name, kind in kinds.items()} | dict.fromkeys(new, every)
+    cotypes = {
+        name: Cotype(
+            VALUED, {"unit": Rule("string", least=1, pattern=rf"(?!(?:{'|'.join(sorted(units))})$).+")}, frozenset(NUMERIC)
+        )
+        for name, units in foreign.items()
+    }
+    return replace(plain, cotypes=cotypes)
 
 
 def _plain(on: str, languages: tuple[int, ...] = (3, 4), **cotypes: Cotype | None) -> Vocabulary:
@@ -139,7 +156,9 @@ _CENTRAL = Vocabulary(
 )  # fmt: skip
 _EXTENSION = "dtmi:dtdl:extension:"
 _ANNOTATION = Cotype(("Property", "Telemetry"), {"annotates": TEXT}, sibling="annotates")
-_OVERRIDE = Cotype(("Property",), {"overrides": TEXT}, needs="ValueAnnotation")
+_INITIALIZED = Cotype(("Property",), {"initialValue": Rule("json", least=1)}, measured=("initialValue",))
+_OPTIONAL = Cotype(("CommandPayload", "CommandRequest"), {"defaultValue": Rule("json", least=1)}, measured=("defaultValue",))
+_OVERRIDE = Cotype(("Property",), {"overrides": TEXT}, needs="ValueAnnotation", excludes=frozenset({"Initialized"}))
 
 
 def _contexts() -> dict[str, Vocabulary]:
@@ -148,12 +167,15 @@ def _contexts() -> dict[str, Vocabulary]:
         "dtmi:iotoperations:context;4": Vocabulary(_OPERATIONS, languages=(4,), open=True),
         f"{_EXTENSION}quantitativeTypes;1": _quantities(SEMANTIC_3, UNITS_3, VALUED, (3,)),
         f"{_EXTENSION}quantitativeTypes;2": _quantities(SEMANTIC_3, UNITS_3, VALUED, (4,)),
-        f"{_EXTENSION}quantitativeTypes;3": _quantities(SEMANTIC_3, UNITS_3, VALUED, (4,)),
+        f"{_EXTENSION}quantitativeTypes;3": _wider(),
         f"{_EXTENSION}mqtt;1": Vocabulary(_MQTT_1, languages=(3,)),
         f"{_EXTENSION}mqtt;2": Vocabulary(_MQTT_2),
         f"{_EXTENSION}mqtt;3": Vocabulary(_MQTT_3, open=True),
         f"{_EXTENSION}mqtt;4": Vocabulary(_MQTT_4, open=True),
     }
+    for version, held in ((1, (2, 3)), (2, (3, 4))):
+        found[f"{_EXTENSION}initialization;{version}"] = Vocabulary({"Initialized": _INITIALIZED}, languages=held)
+        found[f"{_EXTENSION}optionality;{version}"] = Vocabulary({"Optional": _OPTIONAL}, languages=held)
     for version, languages in ((1, (3,)), (2, (3, 4))):
         for name, vocabulary in {
             "annotation": _plain("", languages, ValueAnnotation=_ANNOTATION),

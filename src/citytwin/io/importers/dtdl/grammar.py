@@ -17,7 +17,7 @@ NAME = r"[A-Za-z](?:[A-Za-z0-9_]*[A-Za-z0-9])?"
 class Rule:
     """One property of one class.
 
-    kind: "string", "language" (localizable), "integer", "boolean", "literal" (whole number or string), "dtmi", or
+    kind: "string", "language" (localizable), "integer", "boolean", "literal" (whole number or string), "dtmi", "json" (any), or
     "element" of one of `classes` (the first is meant where `@type` may be left out). least, most: how many values.
     longest: characters. low, high: bounds. unique: properties whose value differs among the values. named: `@id` needed.
     """

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from citytwin.errors import nearest
+from citytwin.io.importers.dtdl.conforming import conforms
 from citytwin.io.importers.dtdl.extensions import Cotype
 from citytwin.io.importers.dtdl.grammar import (
     COMPLEX,
@@ -134,7 +135,7 @@ class Graph:
                 refuse("notRequiredType", f"{term} needs a schema that is {' or '.join(sorted(cotype.inner))}", element.where)
             for name in cotype.measured:
                 value = element.one(name)
-                if value is not None and not fits(value, schema.kind):
+                if value is not None and not conforms(value, schema, self.children):
                     refuse("nonConformantPropertyValue", f"{name} {value!r} is no value of {schema.kind}", element.where)
         fields = self.children(element, "fields")
         for part in fields:
@@ -245,19 +246,6 @@ def _through_object(graph: Graph, schema: Element) -> bool:
         level = [inner for inner in level if id(inner) not in seen]
         seen |= {id(inner) for inner in level}
     return True
-
-
-BITS = {"byte": 8, "short": 16, "integer": 32, "long": 64}
-
-
-def fits(value: float, kind: str) -> bool:
-    """Whether a number is a value of a numeric schema."""
-    signed = BITS.get(kind)
-    unsigned = BITS.get(kind.removeprefix("unsigned").lower()) if kind.startswith("unsigned") else None
-    if signed is None and unsigned is None:
-        return True
-    low, high = (-(2 ** (signed - 1)), 2 ** (signed - 1)) if signed else (0, 2 ** (unsigned or 0))
-    return isinstance(value, int) and low <= value < high
 
 
 VALUES: Mapping[str, type] = {"integer": int, "string": str}

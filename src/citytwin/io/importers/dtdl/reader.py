@@ -196,7 +196,9 @@ class Reader:
         if name in element.values:
             refuse("duplicatePropertyName", f"{name} is there twice", element.where)
         written = value if isinstance(value, list) else [value]
-        if rule.kind == "element":
+        if rule.kind == "json":
+            element.values[name] = [value]
+        elif rule.kind == "element":
             element.values[name] = self._elements(element, name, rule, written)
         else:
             element.values[name] = read_values(name, rule, written, element.language, element.where)
