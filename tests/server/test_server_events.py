@@ -9,8 +9,9 @@ import time
 import httpx
 import pytest
 
+from citytwin.cli import main
 from citytwin.errors import InputError
-from citytwin.hazards.earthquake.events import read_event
+from citytwin.hazards.earthquake.events import read_event, single_events
 
 PLACE = [1.7895, 42.4425]
 OURS = {"id": "q1", "magnitude": 6.1, "place": PLACE, "depth": "8 km", "realisations": 16, "time": "2026-11-20T02:00:00Z"}
@@ -53,7 +54,7 @@ def test_the_same_event_said_again_starts_nothing_and_a_corrected_one_keeps_what
     first = httpx.post(f"{server.url}/api/events/earthquake", json=said)
     again = httpx.post(f"{server.url}/api/events/earthquake", json=said)
     assert (first.status_code, again.status_code) == (202, 200)
-    assert again.json() == first.json()
+    assert again.json() == {**first.json(), "fresh": False}
     httpx.post(f"{server.url}/api/events/earthquake/twice/readings", json={"readings": [{"place": PLACE, "pga": "2 m/s2"}]})
     corrected = httpx.post(f"{server.url}/api/events/earthquake", json={**said, "magnitude": 6.3})
     assert corrected.status_code == 202
@@ -80,6 +81,44 @@ def test_felt_reports_narrow_the_shaking_by_how_many_they_are(server):
     assert wrong.status_code == 400
     assert "pga or pgv, or else an intensity" in wrong.text
     assert len(httpx.get(event).json()["runs"]) == 2
+
+
+def usgs(id, magnitude, lon, lat, when):
+    said = {"mag": magnitude, "place": "here", "time": when * 1000}
+    return {"type": "Feature", "id": id, "geometry": {"coordinates": [lon, lat, 9.0]}, "properties": said}
+
+
+def test_a_feed_is_followed_and_what_is_weak_far_or_old_is_passed_over(server, tmp_path, capsys):
+    now = time.time()
+    features = [usgs("fed", 5.1, *PLACE, now), usgs("weak", 3.0, *PLACE, now), usgs("far", 7.0, -120.0, 30.0, now),
+                usgs("old", 6.0, *PLACE, now - 7200), {"type": "Feature", "id": "empty"}]  # fmt: skip
+    feed = tmp_path / "feed.json"
+    feed.write_text(json.dumps({"type": "FeatureCollection", "features": features}))
+    assert main(["events", "follow", str(feed), "--url", server.url, "--times", "2", "--every", "1"]) == 0
+    said = capsys.readouterr()
+    assert said.out == "1 events announced in 2 looks\n"
+    assert "an event was passed over" in said.err
+    known = {e["id"]: e for e in httpx.get(f"{server.url}/api/events/earthquake").json()}
+    assert len(known["fed"]["runs"]) == 1
+    assert not {"weak", "far", "old", "empty"} & set(known)
+    features[0] = usgs("fed", 5.6, *PLACE, now)  # the agency corrects it
+    feed.write_text(json.dumps({"type": "FeatureCollection", "features": features}))
+    assert main(["events", "follow", str(feed), "--url", server.url, "--times", "1"]) == 0
+    assert len(httpx.get(f"{server.url}/api/events/earthquake/fed").json()["runs"]) == 2
+    assert main(["events", "follow", str(tmp_path / "none"), "--times", "1", "--url", server.url]) == 2
+
+
+def test_events_of_one_document_are_told_apart():
+    event = '<event publicID="{}"><origin><latitude><value>1</value></latitude><longitude><value>2</value></longitude></origin>'
+    event += "<magnitude><mag><value>5</value></mag></magnitude></event>"
+    text = (
+        '<q:quakeml xmlns:q="http://quakeml.org/xmlns/quakeml/1.2" xmlns="http://quakeml.org/xmlns/bed/1.2"><eventParameters>'
+    )
+    text += event.format("a") + event.format("b") + "</eventParameters></q:quakeml>"
+    assert [read_event(e).id for e in single_events(text.encode())] == ["a", "b"]
+    assert single_events(b'{"magnitude": 5}') == [b'{"magnitude": 5}']
+    with pytest.raises(InputError, match="neither JSON nor XML"):
+        single_events(b"hello")
 
 
 @pytest.mark.parametrize(

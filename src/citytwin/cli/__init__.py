@@ -21,6 +21,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "serve": ("citytwin.cli.serve", "serve"),
     "demo": ("citytwin.cli.serve", "demo"),
     "devices": ("citytwin.cli.devices", "devices"),
+    "events": ("citytwin.cli.events", "events"),
     "forecast": ("citytwin.cli.forecast", "forecast"),
     "optimise": ("citytwin.cli.optimise", "optimise"),
     "rules": ("citytwin.cli.rules", "rules"),

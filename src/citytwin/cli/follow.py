@@ -30,7 +30,7 @@ def follow(feed: str, url: str, every: float, times: int | None) -> None:
     """
     looked = accepted = 0
     with served_at(url) as twin, httpx.Client(timeout=PATIENCE, follow_redirects=True) as client:
-        look = _reader(feed, client)
+        look = reader(feed, client)
         while times is None or looked < times:
             if looked:
                 time.sleep(every)
@@ -51,7 +51,7 @@ def _hand_over(look: Callable[[], bytes], twin: ServedTwin) -> int:
     return int(answer["accepted"])
 
 
-def _reader(feed: str, client: httpx.Client) -> Callable[[], bytes]:
+def reader(feed: str, client: httpx.Client) -> Callable[[], bytes]:
     """What gives the newest message of the feed. Raises InputError where it is neither an address nor a file."""
     if feed.startswith(("http://", "https://")):
         return lambda: _get(feed, client)

@@ -42,7 +42,7 @@ async def announce(here: Here, request: Request) -> Response:
     """
     event = await run_in_threadpool(read_event, await request.body())
     watched, fresh = await here.earthquakes.announce(event)
-    return _started(watched, 202 if fresh else 200)
+    return _started(watched, 202 if fresh else 200, fresh)
 
 
 @router.get("")
@@ -75,6 +75,6 @@ async def reports(here: Here, id: str, given: Reports) -> Response:
     return _started(watched)
 
 
-def _started(watched: Watched, status: int = 202) -> Response:
+def _started(watched: Watched, status: int = 202, fresh: bool = True) -> Response:
     run = watched.runs[-1]
-    return Json({"id": watched.id, "run": run}, status, headers={"location": f"/api/runs/{run}"})
+    return Json({"id": watched.id, "run": run, "fresh": fresh}, status, headers={"location": f"/api/runs/{run}"})

@@ -57,6 +57,25 @@ def read_event(body: bytes) -> Event:
     return _own(said)
 
 
+def single_events(body: bytes) -> list[bytes]:
+    """The events of a feed as messages of one event each: features of a GeoJSON collection, events of a QuakeML document.
+
+    Anything else comes back as it is. Raises InputError where it cannot be read.
+    """
+    if body.lstrip()[:1] == b"<":
+        root = _parsed(body)
+        found = [e for e in root.iter() if isinstance(e.tag, str) and etree.QName(e).localname == "event"]
+        inside = etree.QName(root).localname in ("quakeml", "eventParameters")
+        return [etree.tostring(e) for e in found] if inside else [body]
+    try:
+        said = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise InputError("the feed is neither JSON nor XML", "feed") from error
+    if isinstance(said, dict) and said.get("type") == "FeatureCollection" and isinstance(said.get("features"), list):
+        return [json.dumps(feature).encode() for feature in said["features"]]
+    return [body]
+
+
 def _number(value: Any, what: str) -> float:
     try:
         number = float(value)
@@ -118,12 +137,16 @@ def _geojson(said: Mapping[str, Any]) -> Event:
     return Event(str(said.get("id", "")), _named(entries, str(facts.get("place") or "")), time, entries)
 
 
-def _xml(body: bytes) -> Event:
+def _parsed(body: bytes) -> Any:
     try:
         parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
-        root = etree.fromstring(body, parser)
+        return etree.fromstring(body, parser)
     except etree.XMLSyntaxError as error:
         raise InputError(f"is not XML: {error.msg}", "event") from error
+
+
+def _xml(body: bytes) -> Event:
+    root = _parsed(body)
     for element in root.iter():
         if isinstance(element.tag, str):
             element.tag = etree.QName(element).localname
