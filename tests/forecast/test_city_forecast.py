@@ -1,6 +1,7 @@
 """What a city's epidemic readings say, against made truth."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -11,46 +12,11 @@ from citytwin.cli import root
 from citytwin.errors import InputError
 from citytwin.forecast import LEVELS, weighted_interval_score
 from citytwin.forecast.city import CityReadings, Disease, assimilate, described
-from citytwin.forecast.renewal import Renewal, discrete, filtered
+from citytwin.forecast.city_told import write_table
+from citytwin.forecast.renewal import Renewal, filtered
+from validation.epidemic_city_forecast import within, world
 
 QUICK = Disease(particles=400)
-
-
-def world(seed, days=120, zones=5, law=None):
-    """Readings of a made epidemic, its R (zones, days) and its infections (zones, days)."""
-    s, rng = Disease(), np.random.default_rng(seed)
-    people = np.round(rng.lognormal(9.6, 0.3, zones))
-    t = np.arange(days)
-    steps = np.cumsum(0.04 * rng.standard_normal(days))
-    r = (np.exp(np.clip(steps, -0.5, 0.4)) if law is None else law(t)) * np.exp(0.05 * rng.standard_normal((zones, 1)))
-    generation = discrete(s.generation, s.generation_sd, 21)[1:]
-    infected = np.zeros((zones, days + 40))
-    infected[:, :40] = people[:, None] * 4e-4
-    left, real = people.copy(), np.zeros((zones, days))
-    for d in range(days):
-        force = infected[:, 40 + d - 21 : 40 + d] @ generation[::-1]
-        force = 0.85 * force + 0.15 * (force.sum() - force) * people / (people.sum() - people)
-        real[:, d] = r[:, d] * left / people
-        infected[:, 40 + d] = np.minimum(rng.poisson(real[:, d] * force), left)
-        left -= infected[:, 40 + d]
-
-    def felt(mean, sd):
-        share = discrete(mean, sd, 28)
-        return np.stack([(infected[:, 40 + d - 28 : 41 + d] @ share[::-1]) for d in range(days)], axis=1)
-
-    def counted(mean, spread):
-        return rng.poisson(mean * rng.gamma(1 / spread**2, spread**2, mean.shape)).astype(float)
-
-    cases = counted(0.8 * s.seen * felt(s.case_delay, s.case_delay_sd), 0.15)
-    admissions = counted(1.2 * s.admitted * felt(s.admission_delay, s.admission_delay_sd), 0.12)
-    water = 4e6 * felt(s.shedding, s.shedding_sd) / people[:, None] * np.exp(0.4 * rng.standard_normal(cases.shape))
-    water[:, t % 3 > 0] = np.nan
-    dates = np.datetime64("2026-01-01") + t * np.timedelta64(1, "D")
-    return CityReadings([f"z{i}" for i in range(zones)], people, dates, cases, admissions, water), real, infected[:, 40:]
-
-
-def within(truth, quantiles, low=2, high=-3):
-    return float(np.mean((truth >= quantiles[..., low]) & (truth <= quantiles[..., high])))
 
 
 def test_the_true_r_and_infections_lie_in_their_90_percent_bands_about_as_often():
@@ -86,7 +52,8 @@ def test_forecasts_of_the_same_week_improve_as_days_are_added():
 def test_a_lockdown_is_seen_within_two_weeks():
     readings, _, _ = world(2, law=lambda t: np.where(t < 60, 1.3, 0.7))
     found = assimilate(readings.until(74), QUICK)
-    assert found.reproduction[-1, 58, 11] > 1.1
+    assert found.reproduction[-1, 50, 11] > 1.0
+    assert found.reproduction[-1, 66, -3] < 1.0  # the 90 % band, six days after
     assert found.reproduction[-1, 73, 11] < 1.0
 
 
@@ -148,3 +115,29 @@ def test_the_command_forecasts_a_city_from_a_table(tmp_path, made_city):
     assert len(said["city"]["weekly_admissions_ahead"]["median"]) == 4
     refused = CliRunner().invoke(root, ["forecast", "city", str(made_city)])
     assert isinstance(refused.exception, InputError)
+
+
+def test_the_forecast_as_a_table_has_r_with_its_interval_for_every_day(tmp_path):
+    readings, _, _ = world(1, days=50, zones=2)
+    found = assimilate(readings, QUICK)
+    write_table(found, tmp_path / "forecast.csv")
+    read = pd.read_csv(tmp_path / "forecast.csv")
+    r = read[(read["series"] == "reproduction") & (read["zone"] == "city")]
+    assert len(r) == 50 + 28
+    assert (r["kind"] == "estimate").sum() == 50
+    assert ((r["low"] <= r["median"]) & (r["median"] <= r["high"])).all()
+    assert r["median"].to_numpy() == pytest.approx(found.reproduction[-1, :, 11], rel=1e-4)
+    assert set(read["zone"]) == {"z0", "z1", "city"}
+    weekly = read[(read["series"] == "weekly_admissions") & (read["zone"] == "z0")]
+    assert weekly["date"].tolist() == [str(d) for d in found.days[-28:][6::7]]
+    told = described(found)["city"]
+    assert len(told["reproduction_ahead"]["median"]) == len(told["infections_ahead"]["low"]) == 28
+
+
+@pytest.mark.parametrize(("law", "toward"), [(1.5, -1), (0.6, 1)])
+def test_r_a_week_ahead_has_drifted_towards_one(law, toward):
+    readings, _, _ = world(3, law=lambda t: np.full(len(t), law), days=30)
+    drifting, lasting = (
+        assimilate(readings, replace(QUICK, lasting=share)).reproduction[-1, 36, 11] for share in (QUICK.lasting, 1.0)
+    )
+    assert np.sign(drifting - lasting) == toward

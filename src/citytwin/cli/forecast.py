@@ -118,7 +118,7 @@ def score(
 @click.option("--seen", type=click.FloatRange(0.001, 1), help="Share of infections that become reported cases.")
 @click.option("--admitted", type=click.FloatRange(1e-5, 1), help="Share of infections that are admitted to hospital.")
 @click.option("--generation", type=click.FloatRange(1, 20), help="Days from one infection to the next.")
-@click.option("--out", type=click.Path(path_type=Path), help="Write the whole forecast here as JSON.")
+@click.option("--out", type=click.Path(path_type=Path), help="Write the whole forecast here: a table (.csv), else JSON.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Same seed, same forecast.")
 @json_option
 def city(
@@ -130,6 +130,7 @@ def city(
 
     from citytwin.city import read_city
     from citytwin.forecast.city import Disease, assimilate, described
+    from citytwin.forecast.city_told import write_table
     from citytwin.forecast.zones import KINDS, from_devices, from_table
     from citytwin.io.stores.daily import daily
     from citytwin.jsonable import plain
@@ -141,9 +142,13 @@ def city(
         found = from_table(opened, readings, last)
     else:
         found = from_devices(opened, daily(city_folder, list(KINDS)), last)
-    document = described(assimilate(found, disease, seed))
-    if out is not None:
+    made = assimilate(found, disease, seed)
+    document = described(made)
+    if out is not None and out.suffix.lower() == ".csv":
+        write_table(made, out)
+    elif out is not None:
         out.write_text(json.dumps(plain(document), allow_nan=False) + "\n", encoding="utf-8")
+    if out is not None:
         say(f"written to {out}")
     if as_json:
         print_json(document)
