@@ -1,7 +1,7 @@
 """Nothing lost, nothing twice: devices publish over MQTT while all around them breaks; counts in equal counts in history.
 
     make validate CASE=live                            10,000 devices, a minute, each harm once
-    CITYTWIN_LIVE_ROUNDS=50 make validate CASE=live    fifty harms at random moments
+    CITYTWIN_LIVE_ROUNDS=50 make validate CASE=live    fifty harms at random moments, seven minutes; each kind six times or more
     .venv/bin/python -m validation.live --rounds 50 --minutes 20 --seed 3
 
 Harms (`validation.live_harm`): kill -9 of twin, broker, MQTT door, both, all; a full disk; the clock of the host or of the
@@ -39,6 +39,9 @@ from citytwin.io.feeds.log import STREAM
 from citytwin.io.feeds.signals import Sample, Signals
 from validation.case import Row
 from validation.live_harm import Harms
+
+
+ROUND_SECONDS = 8  # between harms, on average; one that lasts longer is followed by the next at once
 
 
 def many_devices(number: int) -> City:
@@ -130,7 +133,8 @@ async def story(folder: Path, given: argparse.Namespace) -> dict[str, Any]:
     dice = random.Random(given.seed)
     harms = Harms(folder, recorder, dice)
     possible = [h for h in harms.possible if not given.only or h in given.only]
-    rounds = possible if given.rounds <= 0 else dice.choices(possible, k=given.rounds)
+    number = given.rounds if given.rounds > 0 else len(possible)
+    rounds = [h for _ in range(0, number, len(possible)) for h in dice.sample(possible, len(possible))][:number]
     try:
         await harms.twin.start()
         begin = time.time()
@@ -169,7 +173,7 @@ def asked(arguments: list[str]) -> argparse.Namespace:
     """What the command line says."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--devices", type=int, default=10_000)
-    parser.add_argument("--minutes", type=float, default=0.0, help="0: ten seconds a round")
+    parser.add_argument("--minutes", type=float, default=0.0, help=f"0: {ROUND_SECONDS} seconds a round")
     parser.add_argument("--rate", type=float, default=1000.0, help="readings a second over all devices")
     parser.add_argument(
         "--rounds", type=int, default=int(os.environ.get("CITYTWIN_LIVE_ROUNDS", "0")), help="0: each harm once"
@@ -179,7 +183,7 @@ def asked(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--keep", type=Path, help="keep the city folder here")
     given = parser.parse_args(arguments)
-    given.minutes = given.minutes or (given.rounds or 9) / 6
+    given.minutes = given.minutes or (given.rounds or 8) * ROUND_SECONDS / 60
     return given
 
 

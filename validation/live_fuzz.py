@@ -4,8 +4,9 @@
     .venv/bin/python -m validation.live_fuzz --messages 5000 --seed 2
 
 Hypothesis makes a corpus of odd payloads (odd JSON, odd numbers, odd times, odd text, plain bytes); random mutation makes more
-of them: bytes flipped, cut out, doubled, spliced. They come as single messages, MQTT packets (sound and unsound ones), JSON
-lines and Arrow streams, through decoder, checks, health and writer into the history; each fifth message is a good reading.
+of them: bytes flipped, cut out, doubled, spliced; some are right but for a member nested up to 10,000 deep. They come as single
+messages, MQTT packets (sound and unsound ones), JSON lines, Arrow streams and notices, through decoder, checks, health and
+writer into the history; each fifth message is a good reading.
 """
 
 from __future__ import annotations
@@ -48,6 +49,7 @@ MESSAGES = 1_000_000
 AT_ONCE = 2000  # messages handed to the reader together
 COMMIT_AFTER = 50_000
 CORPUS = 3000
+NESTED = 0.005  # share of bad messages that are nested deeply, thousands of bytes each
 GOOD = 50  # devices that send good readings only
 NOW = 1_795_262_400.0
 
@@ -110,6 +112,16 @@ def mutated(payload: bytes, dice: random.Random, others: list[bytes]) -> bytes:
             other = dice.choice(others)
             data[at:] = other[dice.randrange(len(other) + 1) :]
     return bytes(data)
+
+
+def nested(dice: random.Random) -> bytes:
+    """A reading that is right but for one more member, nested up to 10,000 deep."""
+    depth = int(10 ** dice.uniform(0, 4))
+    opening, closing = dice.choice(((b"[", b"]"), (b'{"a":', b"}"), (b'[{"a":', b"}]")))
+    deep = opening * depth + b"1" + closing * depth
+    members = [b'"value":1.5', b'"device":"d%d"' % dice.randrange(60, 260), b'"time":%d' % NOW, b'"more":' + deep]
+    dice.shuffle(members)
+    return b"{" + b",".join(members) + b"}"
 
 
 def publish(topic: str, payload: bytes) -> bytes:
@@ -175,12 +187,20 @@ class Source:
         else:
             made.add(LINES.encode(), b'{"device":"%s",' % key.encode() + said[1:], self.sequence, 1)
 
+    def _payload(self) -> bytes:
+        which = self.dice.random()
+        if which < NESTED:
+            return nested(self.dice)
+        if which < 0.3:
+            return self.dice.choice(self.bad)
+        return mutated(self.dice.choice(self.seeds), self.dice, self.bad)
+
     def _bad(self, made: Batch) -> None:
         dice = self.dice
-        payload = dice.choice(self.bad) if dice.random() < 0.3 else mutated(dice.choice(self.seeds), dice, self.bad)
+        payload = self._payload()
         row = dice.randrange(GOOD, len(self.keys))
         topic = f"city/{self.kinds[row]}/{self.keys[row]}" if dice.random() < 0.8 else "city/" + payload[:20].hex()
-        form = dice.randrange(6)
+        form = dice.randrange(31) // 6  # few notices: each is taken in by itself, between others
         if form == 0:
             made.add(topic.replace("/", ".").encode(), payload, self.sequence, 0)
         elif form == 1:

@@ -251,7 +251,8 @@ def test_nesting_that_no_reader_follows_is_counted_and_the_good_beside_it_kept(d
 
 
 def test_a_batch_that_was_looked_at_is_the_same_when_it_comes_out_of_the_log_once_and_again(decoder):
-    lines = b'{"device":"gauge-1","value":2}\n\n{"device":"gauge-1","value":3,"time":1794999999}\n{"device":"nobody","value":1}\nx\n'
+    known = b'{"device":"gauge-1","value":2}\n\n{"device":"gauge-1","value":3,"time":1794999999}\n'
+    lines = known + b'{"device":"nobody","value":1}\nx\n'
     fresh = decoder.decode(Messages([b"readings.lines"], [lines], [7], [NOW], 7))
     assert decoder.look(lines) == {"good": 2, "unknown_device": 1, "unreadable": 1}
     for place in (7, 8):  # the second time nobody looked before
