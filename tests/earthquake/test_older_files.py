@@ -106,3 +106,12 @@ def test_levels_of_nrml_04_give_the_same_probabilities_in_between(tmp_path):
     old, new = both(tmp_path, DISCRETE, read_fragility)
     at = np.log([0.05, 0.15, 0.3, 1.0])
     assert np.array_equal(old["RM"].exceedance(at), new["RM"].exceedance(at))
+
+
+def test_blanks_around_a_taxonomy_do_not_count(tmp_path):
+    path = tmp_path / "f.xml"
+    path.write_text(NEW.format(DISCRETE[NEW].replace('id="RM"', 'id=" RM "')))
+    assert list(read_fragility(path).curves) == ["RM"]
+    path = tmp_path / "m.csv"
+    path.write_text("taxonomy, conversion, weight\nW , RM, 1\n")
+    assert read_mapping(path) == {"W": (("RM", 1.0),)}

@@ -81,7 +81,7 @@ def _attribute(element: Any, name: str, where: str) -> str:
     value = element.get(name)
     if value is None:
         raise InputError(f"<{_local(element)}> has no {name}", f"{where} line {element.sourceline}")
-    return str(value)
+    return str(value).strip()
 
 
 def _number(element: Any, name: str, where: str, unknown: float | None = None) -> float:
@@ -282,4 +282,6 @@ def _csv(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"cannot be read: {getattr(error, 'strerror', None) or error}", str(path)) from error
-    yield from enumerate(csv.DictReader(line for line in text.splitlines() if not line.startswith("#")), start=2)
+    rows = csv.DictReader(line for line in text.splitlines() if not line.startswith("#"))
+    for number, row in enumerate(rows, start=2):
+        yield number, {str(k).strip(): str(v or "").strip() for k, v in row.items() if k is not None}
