@@ -40,7 +40,6 @@ from citytwin.io.feeds.signals import Sample, Signals
 from validation.case import Row
 from validation.live_harm import Harms
 
-
 ROUND_SECONDS = 8  # between harms, on average; one that lasts longer is followed by the next at once
 
 

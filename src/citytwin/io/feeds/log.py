@@ -105,11 +105,11 @@ class Log:
         """
         if self._pull is None or self._pull.lost:
             await self._begin(after)
-        pull = self._pull
-        assert pull is not None
-        if pull.wanted <= PULL // 2:
-            pull.pull(PULL, PULL_BYTES, PULL_SECONDS)
-        return await pull.take(patience)
+        assert self._pull is not None
+        _pull_more(self._pull)
+        messages = await self._pull.take(patience)
+        _pull_more(self._pull)  # so that the broker fetches the next ones while the caller is busy with these
+        return messages
 
     async def _begin(self, after: int) -> None:
         """A fresh cursor behind place `after`: a consumer that the broker forgets, since we remember."""
@@ -143,6 +143,11 @@ class Log:
         if "error" in found and not may_fail:
             raise OutsideError(f"the broker refuses: {found['error'].get('description')}", subject)
         return found
+
+
+def _pull_more(pull: PullConnection) -> None:
+    if pull.wanted <= PULL // 2 and not pull.lost:
+        pull.pull(PULL, PULL_BYTES, PULL_SECONDS)
 
 
 async def _quiet(error: Exception) -> None:
