@@ -54,6 +54,39 @@ def test_a_misspelt_key_is_told_with_the_nearest(tmp_path: Path) -> None:
     fails(citytwin("check", path), 2, 'did you mean "intensity"?')
 
 
+@pytest.mark.parametrize("text", ["[" * 200_000, '{"a":' * 200_000, "- " * 50_000 + "x", "a: &a [x]\nb: [" + "*a," * 100 + "]"])
+@pytest.mark.parametrize("command", ["check", "optimise"])
+def test_yaml_that_is_short_to_write_and_long_to_read_is_one_line(tmp_path: Path, command: str, text: str) -> None:
+    path = tmp_path / "s.yaml"
+    path.write_text(text)
+    more = ["--city", str(tmp_path), "--out", str(tmp_path / "out")] if command == "optimise" else []
+    done = citytwin(command, path, *more)
+    fails(done, 2, str(path))
+    assert len(done.stderr.splitlines()) == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_wrong_executor_is_told_for_a_single_run_too(scenario: Path, made_city: Path, tmp_path: Path) -> None:
+    done = citytwin("run", scenario, "--city", made_city, "--out", tmp_path / "out", "--executor", "foo")
+    fails(done, 2, "allowed: local, dask://HOST:PORT")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_group_without_a_command_shows_its_commands_line_by_line() -> None:
+    done = citytwin("city")
+    assert done.returncode == 2
+    assert "  synthesize " in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_run_folder_that_exists_is_not_said_to_be_replaceable(scenario: Path, made_city: Path, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "mine.txt").write_text("mine")
+    done = citytwin("run", scenario, "--city", made_city, "--out", tmp_path / "out")
+    fails(done, 2, "exists")
+    assert "--replace" not in done.stderr
+
+
 def test_check_lists_all_problems_as_json(tmp_path: Path) -> None:
     path = tmp_path / "s.yaml"
     path.write_text(SCENARIO.replace("duration: 20 min", "duration: 20 m\nmember: 3"))

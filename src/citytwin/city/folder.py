@@ -29,6 +29,7 @@ from citytwin.city.model import City, Facts, Source
 from citytwin.errors import ConflictError, InputError, MissingError, OutsideError
 
 FORMAT = 1
+OTHERWISE = "name another folder, or say --replace"
 WRITTEN = (
     "city.toml",
     "ground.tif",
@@ -63,11 +64,9 @@ def refuse_taken(folder: Path, replace: bool) -> None:
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return
     if not replace:
-        raise ConflictError(f"{folder} exists", hint="name another folder, or say --replace")
+        raise ConflictError(f"{folder} exists", hint=OTHERWISE if (folder / "city.toml").is_file() else "name another folder")
     if not (folder / "city.toml").is_file():
-        raise ConflictError(
-            f"{folder} is not a city folder", hint="--replace takes the place of a city only"
-        )
+        raise ConflictError(f"{folder} is not a city folder", hint="--replace takes the place of a city only")
 
 
 def _take_place(partial: Path, folder: Path) -> None:

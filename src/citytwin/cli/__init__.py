@@ -62,6 +62,9 @@ def main(arguments: list[str] | None = None) -> int:
         root.main(args=arguments, prog_name="citytwin", standalone_mode=False)
     except TwinError as error:
         return _fail(str(error), exit_code(error))
+    except click.exceptions.NoArgsIsHelpError as error:
+        print(error.format_message(), file=sys.stderr)
+        return EXIT_CODES[InputError]
     except click.UsageError as error:
         return _fail(error.format_message(), EXIT_CODES[InputError])
     except click.ClickException as error:

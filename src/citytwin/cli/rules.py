@@ -76,6 +76,9 @@ def try_(city: Path, begin: str, end: str, chosen: tuple[str, ...], every: str, 
     from citytwin.twin import Twin
 
     span = _moment(begin, "--from"), _moment(end, "--to")
+    step = units.seconds(every) if every else 0.0
+    if step < 0:
+        raise InputError(f'"{every}" is no time between looks', "--every", "as in 10s")
     twin = Twin.open(city)
     try:
         known = twin.alerts.rulebook.rules
@@ -83,7 +86,7 @@ def try_(city: Path, begin: str, end: str, chosen: tuple[str, ...], every: str, 
             if name not in known:
                 raise MissingError(f'no rule "{name}"', str(city), nearest(name, known))
         tried = {name: known[name] for name in chosen} or {n: rule for n, rule in known.items() if rule.enabled}
-        found = twin.try_rules(tried, *span, units.seconds(every) if every else 0.0)
+        found = twin.try_rules(tried, *span, step)
     finally:
         asyncio.run(twin.stop())
     if as_json:

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-import yaml
 
 from citytwin.cli.show import json_option, print_json, print_table, progress, say
 from citytwin.errors import InputError
@@ -70,11 +69,13 @@ def check(scenario: Path, as_json: bool) -> None:
     """Check SCENARIO without playing it: every problem is one line."""
     from citytwin.scenario import check as problems_of
     from citytwin.scenario import read_scenario
+    from citytwin.scenario.yaml_text import read_yaml
 
+    written = read_yaml(scenario, "the scenario")
     try:
         document = read_scenario(scenario)
     except InputError:
-        problems = problems_of(_loaded(scenario), scenario.parent)
+        problems = problems_of(written, scenario.parent)
         if as_json:
             print_json({"ok": False, "problems": [{"where": p.where, "message": p.message, "hint": p.hint} for p in problems]})
         for problem in problems[1:]:
@@ -84,13 +85,6 @@ def check(scenario: Path, as_json: bool) -> None:
         print_json({"ok": True, "problems": [], "name": document.name})
     else:
         print_table([(f"{document.name}: good; simulates {', '.join(document.params)} for {document.duration / 3600:g} h",)])
-
-
-def _loaded(path: Path) -> Any:
-    try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError):
-        return None
 
 
 @click.command()

@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from citytwin import units
 from citytwin.errors import InputError, nearest
 from citytwin.scenario import vary
+from citytwin.scenario.yaml_text import at_path, parse_yaml, read_yaml
 from citytwin.sim import Parameters, Planned, all_simulators, intervention, simulator
 from citytwin.units import Quantity
 
@@ -79,25 +80,16 @@ class Scenario:
 def read_scenario(path: Path | str) -> Scenario:
     """The checked scenario in the YAML file at `path`; files it names are relative to it. Raises InputError."""
     path = Path(path)
+    said = read_yaml(path, "the scenario")
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"cannot read the scenario: {getattr(error, 'strerror', None) or error}", str(path)) from error
-    try:
-        return parse_text(text, path.parent)
+        return parse(said, path.parent)
     except InputError as error:
-        raise InputError(error.message, f"{path}: {error.where}" if error.where else str(path), error.hint) from error
+        raise at_path(error, path) from error
 
 
 def parse_text(text: str, folder: Path | None = None) -> Scenario:
     """The checked scenario in YAML `text`. Without a `folder` no file may be named. Raises InputError."""
-    try:
-        said = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f"line {mark.line + 1}" if mark else ""
-        raise InputError(f"not YAML: {getattr(error, 'problem', None) or error}", where) from error
-    return parse(said, folder)
+    return parse(parse_yaml(text), folder)
 
 
 def parse(said: Any, folder: Path | None = None) -> Scenario:

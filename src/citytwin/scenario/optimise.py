@@ -28,12 +28,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from citytwin import units
 from citytwin.errors import InputError, nearest
 from citytwin.scenario.document import Scenario, parse
+from citytwin.scenario.yaml_text import at_path, read_yaml
 
 COST = "cost_of_measures"
 """The objective that sums what the decisions themselves say they cost."""
@@ -147,16 +147,11 @@ class Study:
 def read_study(path: Path | str) -> Study:
     """The checked study in the YAML file at `path`. Raises InputError."""
     path = Path(path)
-    try:
-        said = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"cannot read the study: {getattr(error, 'strerror', None) or error}", str(path)) from error
-    except yaml.YAMLError as error:
-        raise InputError(f"not YAML: {getattr(error, 'problem', None) or error}", str(path)) from error
+    said = read_yaml(path, "the study")
     try:
         return parse_study(said, path.parent)
     except InputError as error:
-        raise InputError(error.message, f"{path}: {error.where}" if error.where else str(path), error.hint) from error
+        raise at_path(error, path) from error
 
 
 def parse_study(said: Any, folder: Path | None = None) -> Study:

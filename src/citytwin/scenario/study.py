@@ -47,6 +47,7 @@ def run(
     executor: str = "local",
 ) -> Result:
     """Play a scenario, once or as the ensemble it asks for; `executor` is "local" or "dask://HOST:PORT"."""
+    _known(executor)
     if scenario.members == 1:
         return play(scenario, city, out, state, progress, stop)
     return _ensemble(scenario, city, Path(out), state, progress, stop, executor)
@@ -88,6 +89,11 @@ def _quiet_worker(threads: int) -> None:
     os.environ["NUMBA_NUM_THREADS"] = str(threads)
 
 
+def _known(executor: str) -> None:
+    if executor != "local" and not executor.startswith("dask://"):
+        raise InputError(f'no executor "{executor}"', hint="allowed: local, dask://HOST:PORT")
+
+
 @contextmanager
 def _workers(executor: str, members: int) -> Iterator[concurrent.futures.Executor]:
     if executor == "local":
@@ -98,8 +104,6 @@ def _workers(executor: str, members: int) -> Iterator[concurrent.futures.Executo
         ) as pool:
             yield pool
         return
-    if not executor.startswith("dask://"):
-        raise InputError(f'no executor "{executor}"', hint="allowed: local, dask://HOST:PORT")
     try:
         from distributed import Client
     except ImportError as error:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 from typing import Any
 
-import yaml
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict
 from starlette.responses import Response
@@ -13,13 +11,12 @@ from starlette.responses import Response
 from citytwin import scenario
 from citytwin.errors import InputError
 from citytwin.scenario import Scenario
+from citytwin.scenario.yaml_text import parse_yaml
 from citytwin.server.encoding import Json
 
 router = APIRouter(prefix="/api/scenarios", tags=["runs"])
 
 LARGEST = 2**16  # characters of a scenario written as YAML
-MOST_ALIASES = 64
-DEEPEST = 50  # brackets within brackets; PyYAML takes seconds for thousands
 
 
 class Given(BaseModel):
@@ -36,27 +33,7 @@ def document(given: dict[str, Any] | str) -> Any:
         return given
     if len(given) > LARGEST:
         raise InputError(f"a scenario of {len(given)} characters is too long", "scenario", f"at most {LARGEST}")
-    try:
-        _refuse_traps(given)
-        return yaml.safe_load(given)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f"line {mark.line + 1}" if mark else ""
-        raise InputError(f"not YAML: {getattr(error, 'problem', None) or error}", where) from error
-    except (RecursionError, ValueError) as error:
-        raise InputError("not YAML that a scenario needs", "scenario") from error
-
-
-def _refuse_traps(text: str) -> None:
-    """Refuse YAML that is short to write and long to read. Raises InputError."""
-    depth = max(itertools.accumulate((c in "[{") - (c in "]}") for c in text if c in "[]{}"), default=0)
-    if depth > DEEPEST:
-        raise InputError("the document is nested too deeply", "scenario", f"at most {DEEPEST} brackets within brackets")
-    if text.count("*") <= MOST_ALIASES:
-        return
-    aliases = sum(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=yaml.SafeLoader))
-    if aliases > MOST_ALIASES:
-        raise InputError(f"{aliases} YAML aliases are too many", "scenario", f"at most {MOST_ALIASES}")
+    return parse_yaml(given)
 
 
 def checked(given: dict[str, Any] | str) -> Scenario:
