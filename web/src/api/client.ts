@@ -2,6 +2,7 @@
 
 import type { FeatureCollection } from 'geojson';
 import { decodeLive, decodeRaster, type Raster, type Snapshot } from '../lib/frames';
+import type { Outbreak } from '../lib/outbreak';
 import type * as T from './types';
 
 export class ApiError extends Error {
@@ -57,6 +58,7 @@ export const api = {
   scenarioSchema: () => json<Record<string, unknown>>('scenario-schema'),
   devices: () => json<T.DeviceList>('live/devices'),
   quality: () => json<T.Quality>('quality'),
+  epidemicForecast: () => json<Outbreak>('forecasts/epidemic'),
   search: (q: string, signal: AbortSignal) => json<T.Found[]>(`search?q=${part(q)}`, { signal }),
   thing: (table: string, key: string) => json<T.Thing>(`things/${part(table)}/${part(key)}`),
   history: (key: string, begin: number, end: number, points = 500) =>
