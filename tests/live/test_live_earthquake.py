@@ -45,7 +45,7 @@ async def served(folder):
     try:
         await until(lambda: server.started)
         quakes = app.state.served.earthquakes
-        quakes.looks, quakes.settled, quakes.patience = 0.1, 0.3, 1.0
+        quakes.looks, quakes.settled, quakes.patience = 0.1, 0.8, 10.0
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{listener.getsockname()[1]}", timeout=60) as client:
             yield twin, client, quakes
     finally:
