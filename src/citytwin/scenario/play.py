@@ -119,8 +119,8 @@ def _advanced(
     columns_with(now.columns)
     specs, left_out = chosen(scenario, city, now.written)
     now.time = begin
-    own = OwnValues(city.folder)
-    params: dict[str, Parameters] = {s.name: own.under(s, scenario.params.get(s.name)) for s in specs}
+    of_city = OwnValues(city.folder)
+    params: dict[str, Parameters] = {s.name: of_city.under(s, scenario.params.get(s.name)) for s in specs}
     streams = Streams(scenario.seed, member)
     progress(0.0, "preparing")
     made: list[Simulator] = []
