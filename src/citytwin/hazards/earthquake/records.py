@@ -179,7 +179,11 @@ def _of_row(row: Mapping[str, str | None], place: int, path: Path) -> Record:
         elif amount > 0:
             values[measure_name(stem)] = (float(np.log(amount)), 0.0 if np.isnan(spread) else spread)
     name = (row.get("STATION_ID") or row.get("STATION_NAME") or str(place)).strip()
-    return Record(name, value("LONGITUDE"), value("LATITUDE"), values, felt, value("VS30"))
+    try:  # said by the way: a class of soil in its place is no reason to refuse what was recorded
+        ground = float(row.get("VS30") or "nan")
+    except ValueError:
+        ground = float("nan")
+    return Record(name, value("LONGITUDE"), value("LATITUDE"), values, felt, ground)
 
 
 def stations_of(

@@ -19,6 +19,7 @@ from scipy.ndimage import uniform_filter
 from citytwin.city import City, Ground
 from citytwin.city.roads import number
 from citytwin.errors import InputError, MissingError, nearest
+from citytwin.hazards.earthquake.site_models import is_site_model, vs30_of_sites
 
 Array = npt.NDArray[np.float64]
 BASELINE = 900.0
@@ -125,7 +126,7 @@ def _here(lon: Array, lat: Array) -> str:
 
 @dataclass
 class Speeds:
-    """Vs30 of a city: what the scenario says (a number or a map), what its tables say, else slopes.
+    """Vs30 of a city: what the scenario says (a number, a map or a site model), what its tables say, else slopes.
 
     used: number of places by where their value is from, over all that was asked.
     """
@@ -167,7 +168,8 @@ class Speeds:
     def _map(self, x: Array, y: Array, needed: bool) -> Array:
         if not isinstance(self.said, Path):
             return np.full(len(x), np.nan)
-        return vs30_of_map(self.said, *self.city.to_lonlat(x, y), needed)
+        read = vs30_of_sites if is_site_model(self.said) else vs30_of_map
+        return read(self.said, *self.city.to_lonlat(x, y), needed)
 
     def _zone(self, x: Array, y: Array) -> Array:
         found = np.full(len(x), np.nan)
