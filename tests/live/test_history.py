@@ -157,6 +157,20 @@ def naive(seen, said, moment, lookback):
     return found
 
 
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 300)), unique=True, max_size=40), st.integers(1, 5))
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_the_last_few_readings_of_each_device_are_found_in_whatever_order_they_came(tmp_path_factory, devices, rows, number):
+    store = opened(tmp_path_factory.mktemp("few"), devices)
+    for begin in range(0, len(rows), 7):
+        part = rows[begin : begin + 7]
+        commit(store, [r for r, _ in part], [NOON + s for _, s in part], [float(s) for _, s in part])
+    found = History(store).last_before(NOON + 200, 150, number)
+    listed = list(zip(found.device.tolist(), (found.time - NOON).tolist(), found.value.tolist(), strict=True))
+    wanted = [sorted(s for r, s in rows if r == row and 50 <= s <= 200)[-number:] for row in range(3)]
+    assert sorted(listed) == sorted((f"device-{row}", float(s), float(s)) for row in range(3) for s in wanted[row])
+    assert found.time.tolist() == sorted(found.time.tolist())
+
+
 def test_what_is_committed_while_a_checkpoint_is_made_is_late_for_it_and_known_beside_it(tmp_path, devices, monkeypatch):
     store = opened(tmp_path, devices)
     commit(store, [0], [NOON], [1.0])

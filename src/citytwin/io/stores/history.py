@@ -31,10 +31,6 @@ TRIES = 5
 BELIEVED_WORDS = ", ".join(f"'{q.word}'" for q in BELIEVED)
 CODES = {q.word: int(q) for q in Quality}
 SPAN = "time >= make_timestamp($begin) and time <= make_timestamp($end)"
-TRUE = f"quality in ({BELIEVED_WORDS}) and not list_contains($judged, device)"
-LAST_FEW = f"""
-    select device, kind, epoch(time) as time, value from read_parquet($files) where {SPAN} and {TRUE}
-    qualify row_number() over (partition by device, kind order by time desc) <= $number order by 3"""  # noqa: S608
 AFTER = "from read_parquet($files) where sequence > $after"
 SINCE = f"""
     select device, kind, epoch(time) as time, value from read_parquet($files)
@@ -105,17 +101,16 @@ class History:
         return found.time, found.value
 
     def last_before(self, moment: float, lookback: float, number: int = 1) -> Known:
-        """The last `number` believed readings of every device up to `moment`, none older than `lookback` s; oldest first."""
-        files = lambda: self._store.files(_days(moment - lookback, moment), None)  # noqa: E731
-        judged = list(self._store.notices.judged_devices)
-        words = {"begin": _micro(moment - lookback), "end": _micro(moment), "number": number, "judged": judged}
-        known = _known(self._ask(LAST_FEW, files, words))
-        for device in judged:
-            more = self._judged_course(device, moment - lookback, moment)
-            for time, value in zip(more.time[-number:], more.value[-number:], strict=True):
-                known = Known(np.append(known.device, device), np.append(known.kind, ""), np.append(known.time, time),
-                              np.append(known.value, value))  # fmt: skip
-        return known
+        """The last believed readings of every device up to `moment`, none older than `lookback` s; oldest first.
+
+        At most `number`, and of devices that speak seldom fewer where a checkpoint does not hold them.
+        """
+        newest = self._known(moment, lookback, number)
+        row, place = np.nonzero(newest.times != NEVER)
+        order = np.argsort(newest.times[row, place], kind="stable")
+        row, place = row[order], place[order]
+        keys, kinds = self._store.names_of(row)
+        return Known(keys, kinds, newest.times[row, place] / 1e6, newest.values[row, place])
 
     def known_at(self, moment: float, lookback: float) -> tuple[npt.NDArray[np.int64], Floats, Floats]:
         """Of every device the newest believed reading up to `moment`, none older than `lookback` s: rows, times, values.
@@ -123,20 +118,23 @@ class History:
         `lookback` is at most `REACH`. Read from the checkpoint of the quarter; where there is none, from the last one before it
         and the readings since. Readings of a kind that the device has no more are left out.
         """
+        newest = self._known(moment, lookback, 1)
+        rows = np.flatnonzero(newest.times[:, 0] != NEVER)
+        return rows, newest.times[rows, 0] / 1e6, newest.values[rows, 0]
+
+    def _known(self, moment: float, lookback: float, number: int) -> Newest:
         begin, end = _micro(moment - lookback) - 1, _micro(moment)
-        newest = self._tried(lambda: self._newest(begin, end))
+        newest = self._tried(lambda: self._newest(begin, end, number))
         for device, judgements in self._store.notices.judged_devices.items():
             row = self._store.row_of(device)
             if row >= 0 and _touch(judgements, moment - lookback, moment):
                 course = self._judged_course(device, moment - lookback, moment)
-                newest.time[row] = _micro(course.time[-1]) if len(course.time) else NEVER
-                newest.value[row] = course.value[-1] if len(course.time) else np.nan
-        rows = np.flatnonzero(newest.time != NEVER)
-        return rows, newest.time[rows] / 1e6, newest.value[rows]
+                newest.put(row, np.round(course.time * 1e6).astype(np.int64), course.value)
+        return newest
 
-    def _newest(self, begin: int, end: int) -> Newest:
-        """Of every device the newest reading that the checks believed, after `begin` and not after `end` (µs)."""
-        newest = self._store.nothing_known()
+    def _newest(self, begin: int, end: int, number: int) -> Newest:
+        """Of every device the newest readings that the checks believed, after `begin` and not after `end` (µs)."""
+        newest = self._store.nothing_known(number)
         start, since = self._store.checkpoints.at(end), begin
         if start is not None and start.until >= begin:
             since = start.until

@@ -107,9 +107,14 @@ class ReadingStore:
         row = self.row_of(device)
         return str(self._kind_names[int(self._kind[row])]) if row >= 0 else ""
 
-    def nothing_known(self) -> Newest:
-        """Of each device row the newest reading, before any was looked at."""
-        return Newest(self._rows, self._kind_names.to_pylist(), self._kind)
+    def names_of(self, row: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.object_], npt.NDArray[np.object_]]:
+        """Keys and kinds of device rows."""
+        kinds = self._kind_names.take(pa.array(self._kind[row]))
+        return self._keys.take(pa.array(row)).to_numpy(zero_copy_only=False), kinds.to_numpy(zero_copy_only=False)
+
+    def nothing_known(self, number: int = 1) -> Newest:
+        """Of each device row the newest `number` readings, before any was looked at."""
+        return Newest(self._rows, self._kind_names.to_pylist(), self._kind, number)
 
     def promise(self, quarter: int) -> None:
         """A checkpoint is about to be made from the files: commits that are under way end first, later ones heed it."""

@@ -85,16 +85,23 @@ def _read(path: Path, after: int, until: int) -> pa.Table:
 
 
 class Newest:
-    """Of each device row the newest of many readings: `time` (µs since 1970, `NEVER`: none) and `value`.
+    """Of each device row the newest of many readings: `times` (µs since 1970, `NEVER`: none), `values`; n x `number`, rising.
 
     `rows`: row by device key; `kinds`: names of kinds, `kind`: index of the kind of each row. A reading of another kind than
     its device has now is not of it.
     """
 
-    def __init__(self, rows: dict[str, int], kinds: Sequence[str], kind: npt.NDArray[np.int32]) -> None:
-        self.time = np.full(len(kind), NEVER)
-        self.value = np.full(len(kind), np.nan)
+    def __init__(self, rows: dict[str, int], kinds: Sequence[str], kind: npt.NDArray[np.int32], number: int = 1) -> None:
+        self.times = np.full((len(kind), number), NEVER)
+        self.values = np.full((len(kind), number), np.nan)
         self._rows, self._kinds, self._kind = rows, {name: i for i, name in enumerate(kinds)}, kind
+
+    def put(self, row: int, moments: npt.NDArray[np.int64], values: npt.NDArray[np.float64]) -> None:
+        """Let these readings (rising) be all that is known of one device."""
+        self.times[row], self.values[row] = NEVER, np.nan
+        last = min(len(moments), self.times.shape[1])
+        if last:
+            self.times[row, -last:], self.values[row, -last:] = moments[-last:], values[-last:]
 
     def take(self, tables: Iterable[pa.Table], after: int, until: int) -> None:
         """Look at the readings in tables (`READING`) after `after` and not after `until` (µs)."""
@@ -116,7 +123,7 @@ class Newest:
                 row, of = self._places(device.dictionary, self._rows), self._places(kind.dictionary, self._kinds)
             fold(
                 device.indices.to_numpy(), kind.indices.to_numpy(), batch["time"].cast(pa.int64()).to_numpy(),
-                batch["value"].to_numpy(), row, of, self._kind, after, until, self.time, self.value,
+                batch["value"].to_numpy(), row, of, self._kind, after, until, self.times, self.values,
             )  # fmt: skip
 
     @staticmethod
@@ -127,11 +134,20 @@ class Newest:
 @kernel
 def fold(
     device: Any, kind: Any, moment: Any, value: Any, row: Any, of: Any, kind_of: Any, after: int, until: int,
-    best: Any, found: Any,
+    times: Any, values: Any,
 ) -> None:  # fmt: skip
-    """Enter into `best` (moments) and `found` (values) by device row what is newer there; of two at one moment the last."""
+    """Enter what is newer into `times` and `values` by device row; the oldest goes, of two at one moment the last counts."""
+    newest = times.shape[1] - 1
     for i in range(len(device)):
         r = row[device[i]]
-        if r >= 0 and of[kind[i]] == kind_of[r] and after < moment[i] <= until and moment[i] >= best[r]:
-            best[r] = moment[i]
-            found[r] = value[i]
+        if r < 0 or of[kind[i]] != kind_of[r] or moment[i] <= after or moment[i] > until or moment[i] < times[r, 0]:
+            continue
+        place = newest
+        while times[r, place] > moment[i]:
+            place -= 1
+        if times[r, place] != moment[i]:
+            for k in range(place):
+                times[r, k] = times[r, k + 1]
+                values[r, k] = values[r, k + 1]
+        times[r, place] = moment[i]
+        values[r, place] = value[i]
