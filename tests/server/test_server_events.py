@@ -83,6 +83,23 @@ def test_felt_reports_narrow_the_shaking_by_how_many_they_are(server):
     assert len(httpx.get(event).json()["runs"]) == 2
 
 
+def test_an_aftershock_is_tried_on_the_city_as_it_was_reported(server):
+    said = {**OURS, "id": "after", "drill": True}
+    httpx.post(f"{server.url}/api/events/earthquake", json=said)
+    event = f"{server.url}/api/events/earthquake/after"
+    key = server.twin.city.table("building")["key"].iloc[0]
+    httpx.post(f"{event}/reports", json={"reports": [{"building": key, "state": "extensive"}]})
+    shock = {"magnitude": 5.5, "place": PLACE, "delay": "90 min"}
+    more = httpx.post(f"{server.url}/api/events/earthquake", json={**said, "aftershocks": [shock]})
+    assert more.status_code == 202, more.text
+    result = done(server, more.json()["run"])["result"]
+    told = result["diagnostics"]["earthquake"]["event"]
+    assert (told["aftershocks"], told["reports"]) == (1, 1)
+    assert result["simulated_s"] >= 90 * 60
+    wrong = httpx.post(f"{server.url}/api/events/earthquake", json={**said, "aftershocks": [{**shock, "delay": "soon"}]})
+    assert wrong.status_code == 400
+
+
 def usgs(id, magnitude, lon, lat, when):
     said = {"mag": magnitude, "place": "here", "time": when * 1000}
     return {"type": "Feature", "id": id, "geometry": {"coordinates": [lon, lat, 9.0]}, "properties": said}

@@ -28,6 +28,7 @@ from citytwin.incidents.journal import Asked, Entry
 from citytwin.server.jobs import Jobs
 from citytwin.sim import simulator
 from citytwin.state import STATUS
+from citytwin.units import seconds
 
 if TYPE_CHECKING:
     from citytwin.twin import Twin
@@ -182,7 +183,7 @@ class Earthquakes:
             moment = dt.datetime.fromtimestamp(event.time, dt.UTC) + dt.timedelta(hours=(west + east) / 30.0)
             said |= {"hour": round(moment.hour + moment.minute / 60.0, 2), "weekend": moment.weekday() >= 5}
         lifelines = [name for name in LIFELINES if all(t in city for t in simulator(name).spec.needs)]
-        return {"name": event.name, "start": "now", "duration": "1h", "every": "15min", "seed": 1,
+        return {"name": event.name, "start": "now", "duration": _duration(said), "every": "15min", "seed": 1,
                 "hazards": [{"earthquake": said}], "lifelines": lifelines}  # fmt: skip
 
     def _checked(self, watched: Watched, readings: Mapping[str, Any], reports: Mapping[str, Any]) -> scenario.Scenario:
@@ -318,6 +319,16 @@ class Earthquakes:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "grid.xml").write_bytes(event.grid)
         return folder
+
+
+def _duration(said: Mapping[str, Any]) -> str:
+    """An hour, or a quarter of an hour longer than the last aftershock is awaited."""
+    shocks = said.get("aftershocks")
+    last = 0.0
+    for shock in shocks if isinstance(shocks, list) else ():
+        if isinstance(shock, dict) and "delay" in shock:
+            last = max(last, seconds(shock["delay"]))
+    return f"{max(3600.0, last + 900.0):.0f} s"
 
 
 def _same(one: Event, other: Event) -> bool:

@@ -18,7 +18,7 @@ from citytwin.errors import InputError
 from citytwin.hazards.earthquake.source import mechanism_of
 
 OURS = {"id", "time", "magnitude", "place", "depth", "mechanism", "strike", "dip", "rake", "models", "realisations", "hour",
-        "name", "drill"}  # fmt: skip
+        "name", "drill", "aftershocks", "susceptibility", "water_table"}  # fmt: skip
 
 
 @dataclass(frozen=True)
