@@ -16,7 +16,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from citytwin.city import City, Facts, Ground
-from citytwin.city.graph import Graph, pattern
+from citytwin.city.conditions import pattern
+from citytwin.city.graph import Graph
 from citytwin.city.query import DEEPEST, Query, query_of
 from citytwin.columns import Column
 from citytwin.errors import InputError, MissingError, TwinError

@@ -7,7 +7,6 @@ Distances are in the city's own metric CRS. The same query runs on the live stat
 
 from __future__ import annotations
 
-import re
 import threading
 import weakref
 from collections.abc import Callable
@@ -21,6 +20,7 @@ import pandas as pd
 import shapely
 
 from citytwin.city.cells import Touch, along, around
+from citytwin.city.conditions import numbers_that, texts_that, with_codes
 from citytwin.city.model import City
 from citytwin.city.query import Condition, Query, Related, Within
 from citytwin.city.tables import FACILITY_KINDS, RELATIONS
@@ -36,10 +36,6 @@ KIND_FIELDS = ("kind", "use", "class")
 FEW = 64  # things around which boxes are drawn before distances are taken
 MARGIN = 0.01  # degrees
 SHOWN = 2000  # values that a hint looks through
-
-COMPARE: dict[str, Callable[[Any, Any], Any]] = {
-    "=": np.equal, "!=": np.not_equal, "<": np.less, "<=": np.less_equal, ">": np.greater, ">=": np.greater_equal,
-}  # fmt: skip
 
 
 class Moment(Protocol):
@@ -125,7 +121,7 @@ class Graph:
         for kind in kinds:
             if kind not in known and kind not in usual:
                 raise MissingError(f'no {table} is a "{kind}"', "kind", nearest(kind, [*list(known)[:SHOWN], *usual]))
-        return _chosen(codes, [known[k] for k in kinds if k in known], len(known))
+        return with_codes(codes, [known[k] for k in kinds if k in known], len(known))
 
     def _text(self, table: str, name: str) -> tuple[npt.NDArray[np.int64], dict[str, int]]:
         """A text attribute as a code for each row (-1 unknown) and the code of each text."""
@@ -154,7 +150,7 @@ class Graph:
 
     def _meets(self, table: str, condition: Condition, state: Moment | None) -> Marks:
         if condition.column is not None:
-            return _compare(self.values(table, condition.column, state), condition, condition.column)
+            return numbers_that(self.values(table, condition.column, state), condition, condition.column)
         name = str(condition.property)
         known = self.properties(table)
         if name not in known:
@@ -162,9 +158,9 @@ class Graph:
             hint = "it is a column: ask for column instead of property" if name in more else nearest(name, known)
             raise MissingError(f'{table} has no property "{name}"', "where", hint)
         if known[name]:
-            return _compare(self._numbers(table, name), condition, name)
+            return numbers_that(self._numbers(table, name), condition, name)
         codes, texts = self._text(table, name)
-        return _chosen(codes, _texts(texts, condition, name), len(texts))
+        return with_codes(codes, texts_that(texts, condition, name), len(texts))
 
     def values(self, table: str, name: str, state: Moment | None) -> Values:
         """A column of `state` for each thing of `table`; of a ground column, the highest in the cells that it touches."""
@@ -364,51 +360,3 @@ class Graph:
             if not len(fresh):
                 break
         return seen[starts[table] : starts[table] + self.city.size(table)]
-
-
-def _chosen(codes: npt.NDArray[np.int64], wanted: list[int], known: int) -> Marks:
-    """Which rows have one of the `wanted` codes."""
-    marks = np.zeros(known + 1, dtype=np.bool_)  # the last place is that of -1, the unknown
-    marks[wanted] = True
-    return marks[codes]
-
-
-def _compare(values: Values, condition: Condition, name: str) -> Marks:
-    """Which numbers meet a condition; NaN meets none but `known`."""
-    value, test = condition.value, condition.test
-    if test == "known":
-        known: Marks = np.isnan(values) != bool(value)
-        return known
-    asked = value if isinstance(value, list) else [value]
-    if test == "like" or any(isinstance(v, str) for v in asked):
-        raise InputError(f'"{name}" is a number', "where", "compare it with a number")
-    if test == "in":
-        return np.isin(values, np.array(asked, dtype=np.float64)) & ~np.isnan(values)
-    marks: Marks = COMPARE[test](values, float(asked[0])) & ~np.isnan(values)
-    return marks
-
-
-def _texts(known: dict[str, int], condition: Condition, name: str) -> list[int]:
-    """Codes of the known texts that meet a condition; texts are ordered by their characters."""
-    value, test = condition.value, condition.test
-    if test == "known":
-        return list(known.values()) if value else [-1]
-    asked = value if isinstance(value, list) else [value]
-    if not all(isinstance(v, str) for v in asked):
-        raise InputError(f'"{name}" is text', "where", "compare it with text")
-    if test in ("=", "in"):
-        return [known[str(v)] for v in asked if v in known]
-    if test == "like":
-        like = pattern(str(value))
-        return [code for text, code in known.items() if like.fullmatch(text)]
-    holds = {"!=": str.__ne__, "<": str.__lt__, "<=": str.__le__, ">": str.__gt__, ">=": str.__ge__}[test]
-    return [code for text, code in known.items() if holds(text, str(value))]
-
-
-def pattern(like: str) -> re.Pattern[str]:
-    """`like` (`%` anything, `_` one character) as an expression that never goes back over what it has passed."""
-    first, *rest = ("".join("." if c == "_" else re.escape(c) for c in part) for part in like.split("%"))
-    if not rest:
-        return re.compile(first, re.DOTALL | re.IGNORECASE)
-    middle = "".join(f"(?>.*?{part})" for part in rest[:-1] if part)
-    return re.compile(f"{first}{middle}.*{rest[-1]}", re.DOTALL | re.IGNORECASE)
