@@ -7,6 +7,7 @@ from functools import cache
 import numba
 import numpy as np
 import pytest
+from epidemic_town import DAY, epidemic
 from small_city import SIDE, small_city
 
 from citytwin.city import City
@@ -52,6 +53,26 @@ def test_a_flood_that_takes_the_pressure_brings_cholera_through_the_mains(tmp_pa
     with wet.fields as one, tight.fields as other:
         assert (one["zone_water_contamination"].values[3:] > other["zone_water_contamination"].values[3:]).all()
         assert one["building_water_contamination"].values[-1].max() > 0
+
+
+def test_a_hospital_that_is_out_takes_nobody_and_its_patients_stay():
+    made = epidemic(0, seeds=[{"people": 400}], r0=4)
+    made.outbreak.days = 60
+    made.advance(made.state, 0.0, 25 * DAY)
+    before, there = made.outbreak.turned_away, made.hospitals.patients.sum()
+    assert there > 0
+    made.state["hospital_out"] = 1.0
+    made.advance(made.state, 25 * DAY, 35 * DAY)
+    assert made.outbreak.turned_away > before
+    assert made.hospitals.patients.min() >= 0
+    left = made.hospitals.patients.sum()
+    assert left < there
+    rows = made.hospitals.rows
+    assert made.state["hospital_epidemic_beds_free"][rows].max() == 0
+    made.state["hospital_out"] = 0.0
+    made.advance(made.state, 35 * DAY, 36 * DAY)
+    assert made.hospitals.patients.sum() > left
+    assert (made.hospitals.patients + made.hospitals.free == made.hospitals.beds).all()
 
 
 def test_a_lockdown_empties_streets_and_shifts_power_home(tmp_path):

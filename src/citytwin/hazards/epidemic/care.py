@@ -13,6 +13,8 @@ from citytwin.hazards.epidemic.parameters import Beds
 from citytwin.hazards.epidemic.peopling import centres
 
 Rows = npt.NDArray[np.int64]
+SHUT = 2**40
+"""Beds that a hospital which is out lacks: more than it can have."""
 
 
 class Hospitals:
@@ -24,6 +26,7 @@ class Hospitals:
     def __init__(self, city: City, zones: int, said: Beds) -> None:
         self.rows: Rows = np.zeros(0, np.int64)
         self.reason = ""
+        self.out = np.zeros(0, np.bool_)
         if "facility" in city:
             table = city.table("facility")
             capacity = number(table, "capacity")
@@ -37,6 +40,7 @@ class Hospitals:
         intensive = number(table, "intensive_beds")[self.rows]
         intensive = np.where(np.isfinite(intensive), intensive, beds * said.intensive)
         free = 1 - said.usual_occupancy
+        self.out = np.zeros(len(self.rows), np.bool_)
         self.beds = np.stack([np.floor((beds - intensive) * free + 0.5), np.floor(intensive * free + 0.5)], axis=1).astype(
             np.int64
         )
@@ -47,7 +51,19 @@ class Hospitals:
     @property
     def patients(self) -> Rows:
         """Patients now, by hospital: on the ward, in intensive care."""
-        return self.beds - self.wards.room
+        shut = SHUT * np.append(self.out, np.zeros(len(self.beds) - len(self.out), np.bool_))
+        return np.asarray(self.beds - self.wards.room - shut[:, None])
+
+    @property
+    def free(self) -> Rows:
+        """Beds free now, by hospital and kind; none where it is out."""
+        return np.asarray(np.maximum(self.wards.room, 0))
+
+    def close(self, out: npt.NDArray[np.bool_]) -> None:
+        """Let those hospitals that are `out` (flooded, dark) take nobody from now on; who is there stays."""
+        if not self.reason:
+            self.wards.room += SHUT * (self.out.astype(np.int64) - out.astype(np.int64))[:, None]
+            self.out = out
 
     def in_use(self, kind: int) -> float:
         """Share of the beds of a kind (0 ward, 1 intensive) in use."""

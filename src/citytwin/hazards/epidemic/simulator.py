@@ -67,7 +67,7 @@ COLUMNS = (
 
 SPEC = Spec(
     name="epidemic", room="hazard", title="Epidemic", params=EpidemicParameters, reads=(), heeds=("water_depth",),
-    recalls=("building_without_water", "building_water_contamination"), writes=COLUMNS, needs=("building",),
+    recalls=("building_without_water", "building_water_contamination", "hospital_out"), writes=COLUMNS, needs=("building",),
     optional=("zone", "facility", "person", "household", "cell"), grade=Grade.VERIFIED,
     source="Individual-based by place: Ferguson et al. 2005 (Nature 437, 209-214); contacts a day: Mistry et al. 2021 (Nat. "
     "Commun. 12:323) and Mossong et al. 2008 (PLoS Med. 5:e74); each disease names the sources of its numbers.",
@@ -167,6 +167,8 @@ class Epidemic:
     def advance(self, state: State, begin: float, end: float) -> Status:
         """Play the days that end in `begin` ... `end` and write where everybody stands."""
         self.water.look(state, begin, end)
+        if "facility" in self.city and "hospital_out" in state.columns:
+            self.hospitals.close(state["hospital_out"][self.hospitals.rows] > 0)
         last = min(int((end + 1e-6) / DAY), self.outbreak.days)
         while self.outbreak.day < last:
             self.play_day()
@@ -207,7 +209,7 @@ class Epidemic:
         if "facility" in self.city:
             for kind, name in enumerate(("hospital_epidemic_beds_free", "hospital_epidemic_intensive_free")):
                 free = np.full(self.city.size("facility"), np.nan)
-                free[self.hospitals.rows] = self.hospitals.wards.room[: len(self.hospitals.rows), kind]
+                free[self.hospitals.rows] = self.hospitals.free[: len(self.hospitals.rows), kind]
                 state[name] = free
             patients = self.hospitals.patients[: len(self.hospitals.rows)]
             for name, value in (("hospital_patients", patients.sum(axis=1)), ("hospital_intensive_patients", patients[:, 1])):
