@@ -69,6 +69,7 @@ def inside(door, claims, path, wanted):
 
 def test_wrong_deep_inserts_leave_nothing_behind(emptied):
     door = emptied
+    door.clear()
     with Claims() as claims:
         refused(door, claims, "Things", {**OFFICE, "Locations": [ROOF], "Datastreams": [{**LIGHT, "ObservedProperty": FLUX}]})
         none_of(door, claims, "Things", "Locations", "HistoricalLocations", "Datastreams", "ObservedProperties")

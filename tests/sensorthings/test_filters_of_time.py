@@ -78,6 +78,7 @@ def test_times_are_compared_as_frost_does(timed, filter, moments, spans):
 def test_a_time_is_during_a_span_that_holds_its_begin_and_not_its_end(timed, what):
     assert found(timed, f"during({T7},{what})") == {10, 11, 16, 17, 18, 19}
     assert found(timed, f"during({I78},{what})") == {11, 16, 18, 19}
+    assert found(timed, f"during({what},'{I78}')") == found(timed, f"during({what},{I78})")
 
 
 @pytest.mark.parametrize("filter", [f"during(validTime,{T7})", f"during(phenomenonTime,{T7})", f"during({T7},resultTime)",

@@ -106,6 +106,22 @@ def test_lists_of_150_000_things_are_fast(big, path, options, number):
     print(f"{path} {options}: {min(took) * 1e3:.0f} ms")
 
 
+def test_a_shape_of_many_points_is_asked_of_150_000_places_within_a_second(big):
+    """A flooded area has a long shore."""
+    turns = np.linspace(0, 2 * np.pi, 700)
+    reach = 0.05 + 0.01 * np.cos(40 * turns)
+    shore = ",".join(f"{x:.4f} {y:.4f}" for x, y in zip(1.7 + reach * np.cos(turns), 42.6 + reach * np.sin(turns), strict=True))
+    shape = f"geography'POLYGON(({shore},{shore.split(',')[0]}))'"
+    begun = time.process_time()
+    counts = [big.get("Locations", top="0", count="true", filter=f"{call}")["@iot.count"] for call in (
+        f"st_within(location, {shape})", f"st_contains({shape}, location)", f"geo.intersects(location, {shape})")]  # fmt: skip
+    worked = time.process_time() - begun
+    assert counts[0] == counts[1] == counts[2] > 1000
+    assert big.get("Locations", top="0", count="true", filter=f"st_disjoint(location, {shape})")["@iot.count"] == N - counts[0]
+    print(f"{counts[0]} places in a shape of 700 points, three times: {worked * 1e3:.0f} ms of the processor")
+    assert worked < 3.0
+
+
 def test_qgis_counts_the_shapes_of_150_000_places_within_a_second(big):
     """It asks for each type of shape before it opens a layer; JSON is read for each place."""
     begun = time.process_time()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 from test_create_update_delete import DEEP_STREAM, FEATURE, LOCATION, QUANTITY, SENSOR, STREAM, THING, link
 
@@ -112,6 +114,24 @@ def test_the_feature_is_made_of_the_location_that_is_a_shape(empty):
     stream = empty.post("Datastreams", {**DEEP_STREAM, "Thing": link(thing)})
     one = empty.post(f"Datastreams({stream})/Observations", {"result": 1})
     assert empty.get(f"Observations({one})/FeatureOfInterest")["feature"] == LOCATION["location"]
+
+
+def test_an_observation_that_says_no_time_is_of_now(empty):
+    thing = empty.post("Things", {**THING, "Locations": [LOCATION]})
+    stream = empty.post("Datastreams", {**DEEP_STREAM, "Thing": link(thing)})
+    begun = datetime.now(UTC)
+    one = empty.get(f"Observations({empty.post(f'Datastreams({stream})/Observations', {'result': 1})})")
+    assert begun <= datetime.fromisoformat(one["phenomenonTime"]) <= datetime.now(UTC)
+    assert one["resultTime"] is None
+    span = "2026-10-15T02:00:00+02:00/2026-10-15T03:30:00.250+02:00"
+    other = empty.post(
+        f"Datastreams({stream})/Observations", {"result": 1, "phenomenonTime": span, "resultTime": "2026-10-15T04:00:00Z"}
+    )
+    told = empty.get(f"Observations({other})")
+    assert told["phenomenonTime"] == "2026-10-15T00:00:00.000Z/2026-10-15T01:30:00.250Z"
+    assert told["resultTime"] == "2026-10-15T04:00:00.000Z"
+    for wrong in ("2026-10-15T03:00:00Z/2026-10-15T02:00:00Z", "yesterday", "2026-13-01T00:00:00Z", 5):
+        empty.post(f"Datastreams({stream})/Observations", {"result": 1, "phenomenonTime": wrong}, status=400)
 
 
 def test_the_area_of_a_stream_grows_with_its_features_unless_it_was_told(empty):

@@ -87,6 +87,8 @@ def cast(sql: Sql, kind: str) -> Sql:
 
 
 def _interval(sql: Sql) -> Sql:
+    if sql.type == "text" and isinstance(sql.value, str):
+        sql = literal(*times.span(sql.value))
     if sql.type not in ("span", "null") or (sql.begin == sql.end and sql.type == "span"):
         raise InputError(f"{WORDS.get(sql.type, sql.type)} is given where a span of time is needed", "$filter",
                          "as in 2026-11-21T18:00:00Z/2026-11-21T19:00:00Z")  # fmt: skip

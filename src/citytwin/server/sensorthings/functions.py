@@ -24,6 +24,8 @@ TESTS = {
     "st_overlaps": shapely.overlaps, "st_crosses": shapely.crosses, "st_contains": shapely.contains,
 }  # fmt: skip
 
+MIRRORED = {"st_within": "st_contains", "st_contains": "st_within"}  # the others say the same of both sides
+
 
 @dataclass(frozen=True)
 class Function:
@@ -124,8 +126,13 @@ def _length(a: Any) -> pa.Array:
 
 
 def _test(a: Any, b: Any, names: Any) -> pa.Array:
-    test = TESTS[names[0].as_py()]
-    return pa.array(np.asarray(test(_shapes(a), _shapes(b)), dtype=bool))
+    name = names[0].as_py()
+    first, second = _shapes(a), _shapes(b)
+    if len(second) > 1 and second[0] is second[-1]:  # a literal is the same object for all: it is prepared once
+        first, second, name = second, first, MIRRORED.get(name, name)
+    if len(first) > 1 and first[0] is first[-1]:
+        shapely.prepare(first[0])
+    return pa.array(np.asarray(TESTS[name](first, second), dtype=bool))
 
 
 def _relate(a: Any, b: Any, patterns: Any) -> pa.Array:
