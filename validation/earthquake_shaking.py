@@ -153,7 +153,7 @@ def implied(model: Correlation, x: Array, y: Array) -> tuple[Array, Array]:
     """The covariance that the sampler has in truth for the first latent field, and the places' distances (m), both [n, n]."""
     sampler = Sampler.of(flat(x, y, model.measures), model)
     weight, left = sampler.weight[0] or (np.zeros((0, 0)), np.zeros(0))
-    system = np.eye(len(sampler.drawn))
+    system = np.eye(sampler.nodes)
     for node, row in enumerate(sampler.neighbours):
         used = row >= 0
         system[node, row[used]] -= weight[node, used]

@@ -66,7 +66,7 @@ def test_the_sampler_has_the_covariance_of_its_model(name):
     x, y = scattered(30, span=30_000)
     sampler = Sampler.of(flat(x, y), name)
     weight, left = sampler.weight[0]
-    system = np.eye(len(sampler.drawn))
+    system = np.eye(sampler.nodes)
     for node, row in enumerate(sampler.neighbours):
         system[node, row[row >= 0]] -= weight[node, row >= 0]
     root = np.linalg.solve(system, np.diag(left.astype(float)))[sampler.node]

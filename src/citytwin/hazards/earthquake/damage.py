@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -60,9 +61,17 @@ class Assets:
         parts = [np.arange(a, b, SEGMENT) for a, b in zip(starts, ends, strict=True)]
         return np.append(np.concatenate(parts) if parts else np.zeros(0), len(self.zone)).astype(np.int64)
 
+    @cached_property
+    def _each_once(self) -> bool:
+        """Whether every building is one whole entry."""
+        return bool((self.weight == 1.0).all() and (np.bincount(self.owner, minlength=self.buildings) == 1).all())
+
     def by_building(self, values: F64) -> F64:
         """`values` (n, ...) of entries added up, by weight, to their buildings."""
         out = np.zeros((self.buildings, *values.shape[1:]))
+        if self._each_once:
+            out[self.owner] = values
+            return out
         np.add.at(out, self.owner, values * self.weight.reshape(-1, *(1,) * (values.ndim - 1)))
         return out
 
@@ -100,8 +109,10 @@ class Outcome:
     @property
     def probability(self) -> F64:
         """Probability of being in each of the states none, 1 ... 5, by entry: shape (n, 6), rows sum to one."""
-        whole = np.concatenate([np.ones((len(self.reached), 1)), self.reached, np.zeros((len(self.reached), 1))], axis=1)
-        return np.asarray(whole[:, :-1] - whole[:, 1:], dtype=np.float64)
+        out = np.empty((len(self.reached), STATES + 1))
+        out[:, 0], out[:, STATES] = 1.0 - self.reached[:, 0], self.reached[:, -1]
+        np.subtract(self.reached[:, :-1], self.reached[:, 1:], out=out[:, 1:STATES])
+        return out
 
     def band(self, quantity: str) -> tuple[float, float, float]:
         """5th, 50th and 95th percentile over the fields of a total of the city."""
@@ -194,10 +205,10 @@ class Ledger:
 
     def outcome(self) -> Outcome:
         """What is left of all blocks taken."""
+        none = np.zeros((self.zones + 1, 0, len(BY_ZONE)), np.float32)
         totals = np.concatenate(self._totals) if self._totals else np.zeros((0, self.follows.count))
-        by_zone = (
-            np.concatenate(self._by_zone, axis=1) if self._by_zone else np.zeros((self.zones + 1, 0, len(BY_ZONE)), np.float32)
-        )
+        by_zone = np.concatenate(self._by_zone, axis=1) if self._by_zone else none
+        self._totals, self._by_zone = [totals], [by_zone]
         return Outcome(self.reached / max(self.done, 1), totals, by_zone, self.drawn, self.done)
 
 
@@ -238,4 +249,5 @@ def _zone_part(part: F32, of_zone: I64, zones: int) -> F32:
 
 def bands(by_zone: F32) -> F64:
     """5th, 50th and 95th percentile over the fields: shape (3, zones, len(BY_ZONE))."""
-    return np.asarray(np.percentile(by_zone, (5, 50, 95), axis=1), dtype=np.float64)
+    kinds = [np.percentile(by_zone[:, :, kind], (5, 50, 95), axis=1) for kind in range(by_zone.shape[2])]
+    return np.asarray(np.stack(kinds, axis=2), dtype=np.float64) if kinds else np.empty((3, len(by_zone), 0))

@@ -78,7 +78,7 @@ def each_block(
         waiting: deque[Future[Made]] = deque()
         for number in numbers:
             waiting.append(pool.submit(work, number))
-            if len(waiting) > 2 * wanted:  # what waits is small: the fields of a block are gone
+            if len(waiting) > wanted:  # one in hand each, and one that waits: threads need not
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
@@ -105,17 +105,16 @@ def ground_of(fields: Field) -> Ground:
 class Sampler:
     """All that is worked out once for a set of places, before fields are drawn.
 
-    node: int64[n], of each place. drawn: int64[nodes], nodes in the order of drawing: stations, then coarse to fine. Nodes
-    near one another lie near one another in memory. neighbours: int32[nodes, k], nodes drawn before. weight: of each latent
-    field, of its neighbours and what is left to chance (None for white ones). known: what stations tell. root: of the
-    covariance of event terms and of what is known.
+    node: int64[n], where each place stands in the order of drawing. neighbours: int32[nodes, k], nodes drawn before. weight: of
+    each latent field, those of the neighbours and what is left to chance (None for white ones). known: what stations tell.
+    root: of the covariance of event terms and of what is known.
     """
 
     shaking: Shaking
     model: Correlation
     known: Known | None
     node: Rows
-    drawn: Rows
+    nodes: int
     neighbours: kernel.Indices
     weight: tuple[tuple[Field, Field] | None, ...]
     root: Array
@@ -127,13 +126,10 @@ class Sampler:
         known = given(stations, model) if stations is not None else None
         first = len(known.x) if known else 0
         x, y = (np.concatenate([getattr(known, k) if known else [], getattr(shaking, k)]) for k in ("x", "y"))
-        nodes = _in_order(x, y, first)
-        x, y = nodes.x, nodes.y
+        x, y, node, starts, size = _in_order(x, y, first)
         neighbours = np.full((len(x), 1), -1, dtype=np.int32)
         if any(not d.white for d in model.decays):
-            neighbours = kernel_order.earlier_neighbours(
-                x, y, nodes.drawn, nodes.starts, nodes.size, first, NEAR, NEAR_STATIONS
-            )
+            neighbours = kernel_order.earlier_neighbours(x, y, starts, size, first, NEAR, NEAR_STATIONS)
         cache: dict[Decay, tuple[Field, Field] | None] = {}
         for decay in set(model.decays):
             cache[decay] = None
@@ -142,7 +138,7 @@ class Sampler:
                 cache[decay] = kernel.weights(x, y, neighbours, first, shares, scales, decay.power, kernel.DECLINE)
         root = known.root() if known else np.asarray(np.linalg.cholesky(model.between))
         weight = tuple(cache[d] for d in model.decays)
-        return Sampler(shaking, model, known, nodes.of[first:], nodes.drawn, neighbours, weight, root)
+        return Sampler(shaking, model, known, node[first:], len(x), neighbours, weight, root)
 
     def draw(self, random: np.random.Generator, size: int) -> Field:
         """Ln of the measures in `size` realisations, float32[m, size, n]; those of one place are neighbours in memory."""
@@ -152,13 +148,13 @@ class Sampler:
         """A block of `size` realisations."""
         f, given_nodes = len(self.model.decays), len(self.known.x) if self.known else 0
         event, at_stations = self._event_terms(random, size)
-        latent = random.standard_normal((f, len(self.drawn), size), dtype=np.float32)
+        latent = random.standard_normal((f, self.nodes, size), dtype=np.float32)
         if not np.array_equal(self.model.innovation, np.eye(f)):
             kernel.mix(latent, np.linalg.cholesky(self.model.innovation).astype(np.float32), given_nodes)
         latent[:, :given_nodes] = at_stations
         for number, weights in enumerate(self.weight):
             if weights is not None:
-                kernel.sweep(latent[number], self.drawn, self.neighbours, *weights, given_nodes)
+                kernel.sweep(latent[number], self.neighbours, *weights, given_nodes)
         return Ground(latent, self.node, event, *self._single)
 
     @cached_property
@@ -180,29 +176,19 @@ class Sampler:
         return event.astype(np.float32), at_stations.astype(np.float32)
 
 
-@dataclass(frozen=True)
-class _Nodes:
-    """Places counted once: x, y (m); of: the node of each place given; drawn, starts, size: see `earlier_neighbours`."""
+def _in_order(x: Array, y: Array, stations: int) -> tuple[Array, Array, Rows, Rows, Array]:
+    """Places in the order of drawing, the node of each place given, where levels begin and the size of their cells (m).
 
-    x: Array
-    y: Array
-    of: Rows
-    drawn: Rows
-    starts: Rows
-    size: Array
-
-
-def _in_order(x: Array, y: Array, stations: int) -> _Nodes:
-    """The nodes of places. The first `stations` places are the first nodes; a place at a station shares its node."""
+    The first `stations` places stay first; a place at a station shares its node.
+    """
     ux, uy, which = merged(x, y)
     node = np.full(len(ux), -1, dtype=np.int64)
     node[which[:stations]] = np.arange(stations)
     others = np.flatnonzero(node < 0)
-    drawn, starts, size = np.arange(stations), np.array([stations], dtype=np.int64), np.empty(0)
+    starts, size = np.array([stations], dtype=np.int64), np.empty(0)
     if others.size:
         order = kernel_order.coarse_to_fine(ux[others], uy[others])
-        node[others[order.along]] = stations + np.arange(others.size)
-        drawn = np.concatenate([drawn, node[others[order.places]]])
+        node[others[order.places]] = stations + np.arange(others.size)
         starts, size = stations + order.starts, order.size
     placed = np.argsort(node)
-    return _Nodes(ux[placed], uy[placed], node[which], drawn, starts, size)
+    return ux[placed], uy[placed], node[which], starts, size

@@ -52,6 +52,7 @@ class Follows:
 
     def expected(self, probability: F64, quantity: int) -> F64:
         """Expected value of one quantity for each entry, from the probabilities (n, 6) of its states."""
-        rates = self.rates[:, :, quantity].astype(np.float64)
-        amount = self.amount[:, self.of[quantity]]
-        return np.asarray(np.einsum("ns,ns->n", probability, rates[self.kind]) * amount, dtype=np.float64)
+        out = np.zeros(len(self.kind))
+        for state in range(1, probability.shape[1]):
+            out += probability[:, state] * self.rates[:, state, quantity][self.kind]
+        return out * self.amount[:, self.of[quantity]]

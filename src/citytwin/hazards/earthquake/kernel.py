@@ -157,14 +157,11 @@ def _solve(matrix: Array, side: Array) -> Array:
 
 
 @kernel
-def sweep(field: Single, drawn: Rows, neighbours: Indices, weight: Single, left: Single, stations: int) -> None:
-    """Turn independent normals into the correlated field, in place; float32[n, b], stations' rows hold their values.
-
-    drawn: int64[n], the places in the order of drawing, which begins with the stations.
-    """
+def sweep(field: Single, neighbours: Indices, weight: Single, left: Single, stations: int) -> None:
+    """Turn independent normals into the correlated field, in place; float32[n, b], stations' rows hold their values."""
     b, most = field.shape[1], neighbours.shape[1]
     row = np.empty(b, dtype=np.float32)
-    for i in drawn[stations:]:
+    for i in range(stations, len(field)):
         own = left[i]
         for r in range(b):
             row[r] = own * field[i, r]

@@ -109,11 +109,7 @@ def damage_block(ground: Ground, assets: Exposed, curves: Curves, chance: Chance
     """
     count = ground.event.shape[1]
     here, right, drawn = np.empty(count, np.float32), np.empty(count, np.float32), np.empty(count, np.float32)
-    left, sums, own = (
-        np.empty(count, np.int32),
-        np.zeros((LANES, WIDTH), np.float32),
-        np.zeros((STATES + 1, FOLLOWS), np.float32),
-    )
+    left, sums, amount = np.empty(count, np.int32), np.zeros((LANES, WIDTH), np.float32), np.empty(FOLLOWS, np.float32)
     for s in range(len(assets.segment) - 1):
         total = totals[s]
         total[:] = np.float32(0.0)
@@ -121,39 +117,35 @@ def damage_block(ground: Ground, assets: Exposed, curves: Curves, chance: Chance
             shaken(ground, assets.measure[i], assets.site[i], here)
             table_places(here, curves, left, right)
             lottery(chance[0], i, chance[1], drawn)
-            _own(assets, i, own)
-            table = curves.table[assets.curve[i]]
+            table, rates = curves.table[assets.curve[i]], assets.rates[assets.kind[i]]
+            _amounts(assets, i, amount)
             sums[:] = np.float32(0.0)
-            if assets.shared[i]:
-                for j in range(count):
-                    state_of(table, np.intp(left[j]), right[j], drawn[j], sums, j & (LANES - 1))
-                    _share_out(table, np.intp(left[j]), right[j], own, total[j])
-            else:
-                for j in range(count):
-                    state = state_of(table, np.intp(left[j]), right[j], drawn[j], sums, j & (LANES - 1))
-                    add_row(total, j, own, state)
+            for j in range(count):
+                state = state_of(table, np.intp(left[j]), right[j], drawn[j], sums, j & (LANES - 1))
+                if assets.shared[i]:
+                    _share_out(table, np.intp(left[j]), right[j], rates, amount, total[j])
+                else:
+                    add_row(total, j, rates, state, amount)
             for k in range(STATES):
                 reached[i, k] = (sums[0, k] + sums[1, k]) + (sums[2, k] + sums[3, k])
 
 
 @inlined
-def _own(assets: Exposed, i: int, own: F32) -> None:
-    """What follows from each state of asset i, float32[6, 16]; from none, nothing."""
+def _amounts(assets: Exposed, i: int, amount: F32) -> None:
+    """The amount of asset i that each quantity goes by, float32[16]."""
     for q in range(FOLLOWS):
-        amount = assets.amount[i, assets.of[q]]
-        for state in range(1, STATES + 1):
-            own[state, q] = assets.rates[assets.kind[i], state, q] * amount
+        amount[q] = assets.amount[i, assets.of[q]]
 
 
 @inlined
-def _share_out(table: F32, left: Whole, right: np.float32, own: F32, total: F32) -> None:
+def _share_out(table: F32, left: Whole, right: np.float32, rates: F32, amount: F32, total: F32) -> None:
     """Add what follows on average from the states at a place of a table."""
     for state in range(STATES):
         share = table[left, state] + right * (table[left + 1, state] - table[left, state])
         if state < STATES - 1:
             share -= table[left, state + 1] + right * (table[left + 1, state + 1] - table[left, state + 1])
         for q in range(FOLLOWS):
-            total[q] += share * own[state + 1, q]
+            total[q] += share * rates[state + 1, q] * amount[q]
 
 
 @kernel
@@ -180,13 +172,13 @@ def draw_states(ground: Ground, assets: Exposed, curves: Curves, classes: int, c
 @kernel
 def add_up(states: U8, assets: Exposed, reached: F32, totals: F32) -> None:
     """What follows from drawn `states` (n, b); `reached` and `totals` as in `damage_block`, from counts."""
-    own = np.zeros((STATES + 1, FOLLOWS), np.float32)
+    amount = np.empty(FOLLOWS, np.float32)
     reached[:] = np.float32(0.0)
     for s in range(len(assets.segment) - 1):
         totals[s] = np.float32(0.0)
         for i in range(assets.segment[s], assets.segment[s + 1]):
-            _own(assets, i, own)
+            _amounts(assets, i, amount)
             for j in range(states.shape[1]):
                 for k in range(states[i, j]):
                     reached[i, k] += np.float32(1.0)
-                add_row(totals[s], j, own, np.intp(states[i, j]))
+                add_row(totals[s], j, assets.rates[assets.kind[i]], np.intp(states[i, j]), amount)

@@ -24,9 +24,9 @@ FOLLOWS = 16
 """Quantities that may follow from a state: padded to a cache line."""
 
 
-def add_row(target: Single, t: Whole, source: Single, s: Whole) -> None:
-    """Add row s of `source` to row t of `target`, both float32[rows, 16], contiguous. No index is checked."""
-    target[t] += source[s]
+def add_row(target: Single, t: Whole, source: Single, s: Whole, times: Single) -> None:
+    """Add row s of `source` times `times` to row t of `target`: float32[rows, 16] and [16], contiguous. No index is checked."""
+    target[t] += source[s] * times
 
 
 def state_of(curves: Single, left: Whole, right: np.float32, chance: np.float32, sums: Single, lane: Whole) -> int:
@@ -55,14 +55,15 @@ def _all(builder: Any, value: Any, lanes: int) -> Any:
     return vector
 
 
-def _add_row(_: Any, target: Any, t: Any, source: Any, s: Any) -> Any:
+def _add_row(_: Any, target: Any, t: Any, source: Any, s: Any, times: Any) -> Any:
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         into = _row(context, builder, target, args[0], args[1], FOLLOWS)
-        added = builder.load(_row(context, builder, source, args[2], args[3], FOLLOWS), align=4)
-        builder.store(builder.fadd(builder.load(into, align=4), added), into, align=4)
+        rates = builder.load(_row(context, builder, source, args[2], args[3], FOLLOWS), align=4)
+        factor = builder.load(_row(context, builder, times, args[4], ir.Constant(ir.IntType(64), 0), FOLLOWS), align=4)
+        builder.store(builder.fadd(builder.load(into, align=4), builder.fmul(rates, factor)), into, align=4)
         return context.get_dummy_value()
 
-    return types.void(target, types.intp, source, types.intp), generate
+    return types.void(target, types.intp, source, types.intp, times), generate
 
 
 def _state_of(_: Any, curves: Any, left: Any, right: Any, chance: Any, sums: Any, lane: Any) -> Any:

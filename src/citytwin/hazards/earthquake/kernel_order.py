@@ -1,4 +1,4 @@
-"""In which order places are drawn, in which they lie in memory, and which earlier ones a place is drawn from.
+"""In which order places are drawn, and which earlier ones a place is drawn from.
 
 The order is coarse to fine (places thinned on grids of ever smaller cells, stations before all). Neighbours are the nearest of
 all earlier places, found exactly: places are sorted by the cells of a grid, a window of cells grows until nothing nearer can
@@ -32,15 +32,11 @@ WINDOW = 5
 
 @dataclass(frozen=True)
 class Order:
-    """An order of places. places: int64[n]. starts: int64[levels + 1], where each level begins. size: cell (m) of each level.
-
-    along: int64[n], the places along a curve that keeps neighbours together.
-    """
+    """An order of places. places: int64[n]. starts: int64[levels + 1], where each level begins. size: cell (m) of each."""
 
     places: Rows
     starts: Rows
     size: Array
-    along: Rows
 
 
 def coarse_to_fine(x: Array, y: Array) -> Order:
@@ -63,7 +59,7 @@ def coarse_to_fine(x: Array, y: Array) -> Order:
     count = np.array([len(f) for f in found])
     filled = np.flatnonzero(count)
     starts = np.concatenate([[0], np.cumsum(count[filled])])
-    return Order(np.concatenate(found), starts.astype(np.int64), np.asarray(COARSEST / 2.0**filled, dtype=np.float64), along)
+    return Order(np.concatenate(found), starts.astype(np.int64), np.asarray(COARSEST / 2.0**filled, dtype=np.float64))
 
 
 def _apart(values: Rows) -> Rows:
@@ -79,13 +75,10 @@ def _in_turns(places: Rows) -> Rows:
     return places[np.argsort(turn, kind="stable")]
 
 
-def earlier_neighbours(
-    x: Array, y: Array, drawn: Rows, starts: Rows, size: Array, stations: int, near: int, near_stations: int
-) -> Indices:
-    """For each place its nearest earlier ones, then stations not among them, int32[n, k], -1 where there are fewer.
+def earlier_neighbours(x: Array, y: Array, starts: Rows, size: Array, stations: int, near: int, near_stations: int) -> Indices:
+    """For each place in order its nearest earlier ones, then stations not among them, int32[n, k], -1 where there are fewer.
 
-    x, y: the `stations` first. drawn: int64[n], the places in the order of drawing, which begins with the stations. starts:
-    where in it levels begin (the first after the stations); size: their cells (m).
+    x, y: in order, the `stations` first. starts: where levels begin (the first after the stations); size: their cells (m).
     """
     n = len(x)
     found = np.full((n, near + (near_stations if stations else 0)), -1, dtype=np.int32)
@@ -94,7 +87,8 @@ def earlier_neighbours(
         begin, last = int(starts[level]), level + 1
         while last < len(size) and n - starts[last] < 0.06 * n:  # the few of the finest levels go together
             last += 1
-        _search(x, y, drawn[: starts[last]], begin, float(size[level]), near, found)
+        end = starts[last]
+        _search(x[:end], y[:end], begin, float(size[level]), near, found)
         level = last
     if stations and near_stations:
         count = min(near_stations, stations)
@@ -104,33 +98,33 @@ def earlier_neighbours(
     return found
 
 
-def _search(x: Array, y: Array, drawn: Rows, begin: int, size: float, near: int, found: Indices) -> None:
-    """Neighbours of the places drawn from `begin` on among all those drawn, by way of a grid of cells of `size`."""
-    column, row = (((v[drawn] - v[drawn].min()) // size).astype(np.int64) for v in (x, y))
-    width = int(column.max()) + 1
-    key = row * width + column
-    order = np.argsort(key, kind="stable")
-    grid = Grid(x[drawn[order]], y[drawn[order]], key[order], order.astype(np.int32), width, int(row.max()) + 1, size)
-    _nearest(x, y, drawn, key, grid, begin, near, found)
-
-
 class Grid(NamedTuple):
-    """Places by the cells of a grid: coordinates and keys (row * width + column) in the order of keys, when each was drawn."""
+    """Places by cells of a grid: coordinates and keys (row * width + column) in the order of keys, each one's number."""
 
     x: Array
     y: Array
     key: Rows
-    when: Indices
+    number: Indices
     width: int
     height: int
     size: float
 
 
+def _search(x: Array, y: Array, begin: int, size: float, near: int, found: Indices) -> None:
+    """Neighbours of the places from `begin` on, by way of a grid of cells of `size`."""
+    column, row = (((v - v.min()) // size).astype(np.int64) for v in (x, y))
+    width = int(column.max()) + 1
+    key = row * width + column
+    order = np.argsort(key, kind="stable")
+    grid = Grid(x[order], y[order], key[order], order.astype(np.int32), width, int(row.max()) + 1, size)
+    _nearest(x, y, key, grid, begin, near, found)
+
+
 @parallel
-def _nearest(x: Array, y: Array, drawn: Rows, key: Rows, grid: Grid, begin: int, near: int, found: Indices) -> None:
-    for i in prange(begin, len(drawn)):
+def _nearest(x: Array, y: Array, key: Rows, grid: Grid, begin: int, near: int, found: Indices) -> None:
+    for i in prange(begin, len(x)):
         far, who = np.empty(near), np.empty(near, dtype=np.int32)
-        own, row, column = drawn[i], key[i] // grid.width, key[i] % grid.width
+        row, column = key[i] // grid.width, key[i] % grid.width
         window, count = WINDOW, 0
         while True:
             low, high = max(column - window, 0), min(column + window, grid.width - 1)
@@ -138,17 +132,17 @@ def _nearest(x: Array, y: Array, drawn: Rows, key: Rows, grid: Grid, begin: int,
             count = 0
             for r in range(bottom, top + 1):
                 at = _first_from(grid.key, r * grid.width + low)
-                while at < len(drawn) and grid.key[at] <= r * grid.width + high:
-                    if grid.when[at] < i:
-                        dx, dy = grid.x[at] - x[own], grid.y[at] - y[own]
-                        count = _enter(dx * dx + dy * dy, grid.when[at], far, who, count)
+                while at < len(x) and grid.key[at] <= r * grid.width + high:
+                    if grid.number[at] < i:
+                        dx, dy = grid.x[at] - x[i], grid.y[at] - y[i]
+                        count = _enter(dx * dx + dy * dy, grid.number[at], far, who, count)
                     at += 1
             whole = low == 0 and bottom == 0 and high == grid.width - 1 and top == grid.height - 1
             if whole or (count == near and far[near - 1] <= (window * grid.size) ** 2):
                 break
             window = _wider(window, count, near, far[near - 1], grid.size)
         for k in range(count):
-            found[own, k] = drawn[who[k]]
+            found[i, k] = who[k]
 
 
 @kernel

@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 from lxml import etree
-from scipy.interpolate import RegularGridInterpolator
 
 from citytwin.errors import InputError, MissingError
 from citytwin.hazards.earthquake.files import number, xml
@@ -63,8 +62,7 @@ class ShakeMap:
         places = np.column_stack([np.asarray(lat, dtype=float), np.asarray(lon, dtype=float)])
 
         def drawn(grid: Array) -> Array:
-            found = RegularGridInterpolator((self.lat, self.lon), grid, bounds_error=False, fill_value=np.nan)
-            return np.asarray(found(places))
+            return _drawn(grid, self.lat, self.lon, places, np.nan)
 
         value = drawn(self.values[measure])
         known = self.deviations.get(measure)
@@ -112,9 +110,16 @@ def read_shakemap(path: Path, uncertainty: Path | None = None) -> ShakeMap:
 def _onto(grid: Array, lon: Array, lat: Array, wanted_lon: Array, wanted_lat: Array) -> Array:
     if np.array_equal(lon, wanted_lon) and np.array_equal(lat, wanted_lat):
         return grid
-    drawn = RegularGridInterpolator((lat, lon), grid, bounds_error=False, fill_value=None)
     rows, columns = np.meshgrid(wanted_lat, wanted_lon, indexing="ij")
-    return np.asarray(drawn(np.column_stack([rows.ravel(), columns.ravel()]))).reshape(rows.shape)
+    return _drawn(grid, lat, lon, np.column_stack([rows.ravel(), columns.ravel()]), None).reshape(rows.shape)
+
+
+def _drawn(grid: Array, lat: Array, lon: Array, places: Array, outside: float | None) -> Array:
+    """A grid at places (lat, lon), linearly; `outside` beyond its edges, None to go on as within."""
+    from scipy.interpolate import RegularGridInterpolator  # 10 MiB that nobody without a map needs
+
+    drawn = RegularGridInterpolator((lat, lon), grid, bounds_error=False, fill_value=outside)
+    return np.asarray(drawn(places))
 
 
 def _ln(values: Array, unit: str, name: str, path: Path) -> Array:

@@ -105,6 +105,7 @@ def strike(setup: Setup, hour: float, weekend: bool, retrofits: tuple[Retrofit, 
     ]
     for parts in each_block(samplers, params.realisations, run.parts):
         run.add(parts)
+    del samplers  # as large as a block of fields
     return run.struck(scenes, shaken[0], stations)
 
 
