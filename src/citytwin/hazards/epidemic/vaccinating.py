@@ -95,7 +95,7 @@ class Campaign:
         first = self.front[site]
         ahead = self.queue[site][first : first + 4 * many + 64]
         may = np.flatnonzero(zones[health.zone[ahead]] & (activity[health.state[ahead]] > 0))[:many]
-        ready = ahead[may]
+        ready: Rows = ahead[may]
         ahead[len(may) :] = np.delete(ahead, may)  # in place: the line is long and few of it move
         self.front[site] += len(may)
         return ready
