@@ -17,6 +17,7 @@ from test_live_twin import publish, until
 
 from citytwin.city import City, write_city
 from citytwin.server.app import create_app
+from citytwin.server.quakes import MOST_LISTENING
 from citytwin.server.running import bound
 from citytwin.state import Judgement
 from citytwin.twin import Twin
@@ -121,3 +122,27 @@ def test_accelerometers_and_people_sharpen_an_announced_earthquake_and_a_restart
     assert kept == {name: left[name] for name in kept}
     assert left["reports"] == [{"building": "b0", "state": "collapsed"}]
     assert any(e["kind"] == "earthquake.announced" for e in entries["entries"])
+
+
+def test_of_a_swarm_the_newest_are_listened_to_and_a_drill_is_not(tmp_path):
+    folder = tmp_path / "city"
+    write_city(quake_city(), folder)
+
+    async def story():
+        async with served(folder) as (_, client, quakes):
+            quakes.looks = 60.0
+            event = {"magnitude": 4.0, "place": PLACE, "realisations": 1}
+            for n in range(MOST_LISTENING + 2):
+                said = await client.post("/api/events/earthquake", json={**event, "id": f"s{n}"})
+                assert said.status_code == 202, said.text
+            await client.post("/api/events/earthquake", json={**event, "id": "drill", "drill": True})
+            await asyncio.sleep(0)
+            known = {e["id"]: e["listening"] for e in (await client.get("/api/events/earthquake")).json()}
+            for job in list(quakes.jobs.jobs.values()):
+                if job.status == "queued":
+                    await quakes.jobs.remove(job.id)
+            return known
+
+    known = asyncio.run(story())
+    assert not known["drill"]
+    assert [known[f"s{n}"] for n in range(MOST_LISTENING + 2)] == [False] * 2 + [True] * MOST_LISTENING

@@ -41,6 +41,12 @@ LISTENS = PEOPLE_LASTING + 120.0
 LOOKS, SETTLED, PATIENCE = 2.0, 4.0, 15.0
 """Seconds between two looks at the devices; without news before a run begins; after which it begins all the same."""
 
+MOST_LISTENING = 8
+"""Events that devices are heeded for at a time: of a swarm the newest."""
+
+ALL_THE_SAME = 10
+"""Looks after which the history is asked even if no device spoke: a person may have judged readings."""
+
 MOST_LIVE_RUNS = 20
 """Runs that devices alone may start for one event; each waits longer than the one before."""
 
@@ -205,16 +211,22 @@ class Earthquakes:
         young = time.time() < watched.came + LISTENS
         if young and not (watched.event.grid or watched.event.drill) and self._kinds() and watched.task is None:
             watched.task = asyncio.create_task(self._listen(watched))
+            listening = [w for w in self.listed() if w.task is not None and not w.task.done()]
+            for older in listening[MOST_LISTENING:]:
+                older.task.cancel()  # type: ignore[union-attr]
 
     async def _listen(self, watched: Watched) -> None:
         """Look at the devices for a while; run again when they say something else and have settled."""
         newest: dict[str, Told] = {}
         first = last = -math.inf
+        seen, idle, told = 0, ALL_THE_SAME, newest
         while time.time() < watched.came + LISTENS and watched.live_runs < MOST_LIVE_RUNS:
             await asyncio.sleep(self.looks)
             try:
-                told, watched.left_out = await asyncio.to_thread(self.heard, watched)
-                now = time.monotonic()
+                idle, now = idle + 1, time.monotonic()
+                if idle >= ALL_THE_SAME or self._spoken_since(seen):
+                    seen, idle = self.twin.devices.batches, 0
+                    told, watched.left_out = await asyncio.to_thread(self.heard, watched)
                 if is_news(newest, told):
                     newest, last = told, now
                     first = now if math.isinf(first) else first
@@ -238,6 +250,12 @@ class Earthquakes:
         except TwinError:
             watched.told = before
             raise
+
+    def _spoken_since(self, batch: int) -> bool:
+        """Whether a device that may tell of shaking said something after batch number `batch`."""
+        devices = self.twin.devices
+        wanted = [n for n, kind in enumerate(devices.kinds) if kind.column.name in (MOTION, FELT_COLUMN)]
+        return bool(np.isin(devices.kind[devices.changed_since(batch)], wanted).any())
 
     def _kinds(self) -> list[str]:
         """Kinds of devices that may tell of shaking, of those that the city has."""
