@@ -1,10 +1,12 @@
 /** The shapes of the server's answers. */
 
 import type { Geometry } from 'geojson';
+import type { Column, TableColumns } from '../lib/columns';
 import type { LonLat } from '../lib/frames';
 import type { JsonSchema } from '../lib/schema';
 
 export * from './acting';
+export type { Column, TableColumns };
 
 export interface Problem {
   kind: string;
@@ -25,22 +27,6 @@ export interface CityInfo {
   now: string;
   ground: { width: number; height: number; cell_size: number; corners: [LonLat, LonLat, LonLat, LonLat] } | null;
   kinds_present: string[];
-}
-
-export interface Column {
-  name: string;
-  title: string;
-  table: string;
-  unit: string;
-  meaning: string;
-  low: number | null;
-  high: number | null;
-  start: number | null;
-  peak: string;
-  ramp: string;
-  steps: number[];
-  categories: string[];
-  source: string;
 }
 
 export interface DeviceKind {
@@ -153,11 +139,6 @@ export interface RunDetail extends RunInfo {
   result: ResultDocument | null;
   scenario: unknown;
   frames: { columns: string[]; times: number[]; start: string } | null;
-}
-
-export interface TableColumns {
-  key: string[];
-  columns: Record<string, (number | string | null)[]>;
 }
 
 export interface Series {

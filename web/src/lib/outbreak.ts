@@ -1,6 +1,6 @@
 /** The live forecast of an epidemic: what the city's readings say of R(t), infections and the four weeks to come. */
 
-import type { Column, TableColumns } from '../api/types';
+import type { Column, TableColumns } from './columns';
 
 /** Quantiles over time, from the 2.5th to the 97.5th of 100. */
 export interface Band {

@@ -33,6 +33,8 @@ export async function followAddress(said: Address): Promise<void> {
   window.addEventListener('hashchange', () => {
     const next = decode(location.hash);
     if (next.map) view.wanted = next.map;
+    if (!next.run) runs.hide();
+    if (!next.selected) selection.close();
     void apply(next);
   });
 }
