@@ -78,6 +78,12 @@ def test_a_hostile_question_gets_one_clear_line(service, name):
     assert service.get("Things", top="1")["value"]
 
 
+@pytest.mark.parametrize("filter", [deep("name ne 'x'", 70), "not (" * 35 + "name eq 'x'" + ")" * 35,
+                                    "length(" + deep("name", 70) + ") gt 0", "length(" + "trim(" * 40 + "name" + ")" * 41 + " gt 0"])  # fmt: skip
+def test_what_is_as_deep_as_may_be_is_answered(service, filter):
+    assert service.get("Things", filter=filter, count="true", top="1")["@iot.count"] == 150
+
+
 def test_an_expansion_that_would_hold_a_million_entities_is_refused(service, monkeypatch):
     from citytwin.server.sensorthings import routes, telling
 
