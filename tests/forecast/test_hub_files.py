@@ -4,9 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from citytwin.cli import main
 from citytwin.errors import InputError
 from citytwin.forecast import read_vintages
-from citytwin.forecast.hub import read_forecasts, scored, summary
+from citytwin.forecast.hub import on_common_levels, read_forecasts, scored, summary
 from citytwin.forecast.places import target_of
 
 WEEKS = pd.date_range("2024-10-05", periods=10, freq="7D")
@@ -98,3 +99,15 @@ def test_forecasts_in_the_forms_of_other_hubs_score_alike(tmp_path, form):
     theirs = scored(read_forecasts(put(tmp_path / "theirs.csv", form())), truth)
     whole = summary(ours, theirs)[0]
     assert (whole.forecasts, whole.relative) == (4, pytest.approx(1.0))
+
+
+def test_a_baseline_of_fewer_levels_is_held_against_the_same_levels_of_ours(tmp_path, capsys):
+    truth = put(tmp_path / "truth.csv", series())
+    ours = forecasts()
+    more = pd.concat([ours, ours[ours["output_type_id"] == 0.5].assign(output_type_id=0.9, value=200.0)])
+    names = [str(put(tmp_path / name, table)) for name, table in (("more.csv", more), ("base.csv", ours))]
+    assert main(["forecast", "score", names[0], "--truth", str(truth), "--baseline", names[1]]) == 0
+    line = next(words for words in capsys.readouterr().out.splitlines() if words.startswith("all"))
+    assert line.split()[2:5] == [line.split()[2], line.split()[2], "1"]
+    with pytest.raises(InputError, match="share no median"):
+        on_common_levels(ours, ours[ours["output_type_id"] != 0.5])

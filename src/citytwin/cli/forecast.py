@@ -91,12 +91,14 @@ def score(
 ) -> None:  # fmt: skip
     """Score FORECASTS: weighted interval score, coverage, and WIS relative to a baseline's on the same forecasts."""
     from citytwin.forecast import read_vintages
-    from citytwin.forecast.hub import read_forecasts, scored, summary
+    from citytwin.forecast.hub import on_common_levels, read_forecasts, scored, summary
 
-    seen = read_vintages(truth, _pairs(where), target=target)
-    ours = scored(read_forecasts(forecasts, model, target), seen)
-    other = scored(read_forecasts(baseline, baseline_model, target), seen) if baseline else None
-    rows = summary(ours, other)
+    seen, mine = read_vintages(truth, _pairs(where), target=target), read_forecasts(forecasts, model, target)
+    other = None
+    if baseline:
+        mine, theirs = on_common_levels(mine, read_forecasts(baseline, baseline_model, target))
+        other = scored(theirs, seen)
+    rows = summary(scored(mine, seen), other)
     if as_json:
         print_json([{**vars(r), "relative": r.relative} for r in rows])
         return

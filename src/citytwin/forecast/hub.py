@@ -111,6 +111,18 @@ def _number(table: pd.DataFrame, column: str, path: Path) -> pd.Series:
     return numbers
 
 
+def on_common_levels(ours: pd.DataFrame, other: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Two tables of forecasts with the quantile levels that both have: scores of more levels and of fewer are not alike.
+
+    Raises InputError where they share no interval around a median.
+    """
+    common = sorted(set(ours["output_type_id"]) & set(other["output_type_id"]))
+    if len(common) < 3 or 0.5 not in common:
+        raise InputError("forecasts and baseline share no median and interval", "baseline", f"levels of both: {common}")
+    kept = [table[table["output_type_id"].isin(common)] for table in (ours, other)]
+    return kept[0], kept[1]
+
+
 def scored(forecasts: pd.DataFrame, truth: Vintages) -> pd.DataFrame:
     """One row a forecast: KEY, truth, wis, inside_50, inside_95. Forecasts whose truth is unknown are left out."""
     wide = forecasts.pivot_table(index=KEY, columns="output_type_id", values="value")
