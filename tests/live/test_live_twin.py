@@ -15,14 +15,17 @@ from pathlib import Path
 
 import duckdb
 import nats
+import numpy as np
 import psutil
 import pytest
 
+from citytwin.city import City, read_city, write_city
 from citytwin.cli import main
 from citytwin.errors import ConflictError
 from citytwin.io.feeds.broker import Broker
 from citytwin.io.feeds.fleet import Fleet
 from citytwin.io.feeds.mqtt import Publisher
+from citytwin.io.stores.history import History
 from citytwin.twin import Twin
 
 PATIENCE = 60.0
@@ -97,6 +100,42 @@ def test_what_devices_publish_and_what_http_brings_is_state_and_history(city_fol
 
     asyncio.run(living(city_folder, story))
     assert len(kept(city_folder)) == 4
+
+
+def test_devices_that_stayed_are_known_when_others_came_went_or_became_another_kind(city_folder, monkeypatch):
+    begin = int(time.time()) - 100
+
+    async def before(twin):
+        speak = ((b"noise", 3, 61), (b"river_stage", 0, 2), (b"rain_gauge", 1, 5))
+        said = [(b"city/%s/device-%d" % (kind, i), b'{"value":%d,"time":%d}' % (value + k, begin + k))
+                for k in range(3) for kind, i, value in speak]  # fmt: skip
+        await publish(twin.mqtt_port, *said, (b"city/noise/device-3", b"?"))
+        await until(lambda: counted(twin) == 10)
+        return int(np.nanmax(twin.devices.time))
+
+    newest = asyncio.run(living(city_folder, before))
+    city = read_city(city_folder)
+    table = city.table("device")
+    table = table[table["key"] != "device-0"].iloc[::-1].reset_index(drop=True)
+    table.loc[table["key"] == "device-1", "kind"] = "noise"
+    changed = city_folder.with_name("changed")
+    write_city(City(city.facts, {"device": table}), changed)
+    shutil.move(city_folder / "live", changed / "live")
+    asked, real = [], History.device_counts
+    monkeypatch.setattr(History, "device_counts", lambda self, after=0: asked.append(after) or real(self, after))
+
+    async def after(twin):
+        value, _, when = twin.device_values()
+        row = {key: i for i, key in enumerate(twin.devices.keys)}
+        counts = twin.health.of("device-3", begin, time.time())["counts"]
+        await publish(twin.mqtt_port, (b"city/noise/device-3", b'{"value":62,"time":%d}' % (begin + 1)))
+        await until(lambda: twin.quality()["counts"]["doubled"] == 1, "knowing what was sent again")
+        return value[row["device-3"]], when[row["device-3"]], value[row["device-1"]], counts
+
+    value, when, other, counts = asyncio.run(living(changed, after))
+    assert (value, when, counts) == (63, newest, {"good": 3, "unreadable": 1})
+    assert other != other  # a rain gauge that is a microphone now has said nothing yet
+    assert all(place > 0 for place in asked)  # the history was not read from its begin
 
 
 async def log_of_an_earlier_version(folder, messages):

@@ -7,10 +7,11 @@ import time
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from citytwin.city import City
 from citytwin.io.stores.history import History, Known
-from citytwin.io.stores.memory import Arrays, fingerprint, look_up, set_down
+from citytwin.io.stores.memory import Arrays, look_up, rows_in, set_down, who
 from citytwin.state import Quality
 from citytwin.twin.reader import Reader
 from citytwin.twin.writer import Writer
@@ -28,7 +29,7 @@ class Memory:
         self._writer = writer
         self._history = history
         self._remembered = False
-        self._devices = fingerprint(reader.devices.keys, reader.devices.names)
+        self._devices = who(reader.devices.keys, reader.devices.names)
 
     def _arrays(self) -> Arrays:
         reader = self._reader
@@ -49,18 +50,16 @@ class Memory:
         await asyncio.to_thread(set_down, self._file, self._devices, sequence, arrays)
 
     def remember(self) -> None:
-        """State, checks and health as they were: from what was set down and the history since, or from the history alone."""
+        """State, checks and health as they were: from what was set down and the history since, or from the history alone.
+
+        Devices that are new, or of another kind now, are known from the last days of the history; their counts begin anew.
+        """
         reader = self._reader
-        found = look_up(self._file, self._devices, self._writer.store.committed)
-        if found is not None and all(found[1][n].shape == a.shape for n, a in self._arrays().items() if n in found[1]):
-            sequence, arrays = found
-            for name, array in self._arrays().items():
-                if name in arrays:
-                    array[:] = arrays[name]
-            self._recall(self._history.since(sequence))
-        else:
-            sequence = 0
-            self._recall(self._history.last_before(time.time() + 3600, LONG_LOOKBACK, number=8))
+        sequence, fresh = self._look_up()
+        if fresh.any():
+            self._recall(self._history.last_before(time.time() + 3600, LONG_LOOKBACK, number=8), fresh)
+        if sequence:
+            self._recall(self._history.since(sequence), ~fresh)
         self._count(sequence)
         reader.recent.refill(self._writer.store, reader.decoder.spoken.names)
         for notice in self._writer.store.notices.since(sequence):
@@ -71,6 +70,26 @@ class Memory:
         reader.devices.moved[np.isfinite(reader.devices.longitude)] = reader.devices.batches
         reader.state.time = time.time()
         self._remembered = True
+
+    def _look_up(self) -> tuple[int, npt.NDArray[np.bool_]]:
+        """Take over what was set down; as of which place of the log (0: nothing), and the devices of which it says nothing."""
+        devices = self._reader.devices
+        fresh = np.ones(len(devices.keys), dtype=np.bool_)
+        found = look_up(self._file, self._writer.store.committed)
+        if found is None:
+            return 0, fresh
+        sequence, said, arrays = found
+        row = np.arange(len(fresh)) if np.array_equal(said, self._devices) else rows_in(said, devices.keys, devices.names)
+        kept = row >= 0
+        own = {name: array for name, array in self._arrays().items() if name in arrays}
+        if any(array.shape[1:] != arrays[name].shape[1:] for name, array in own.items()):  # of another version
+            return 0, fresh
+        for name, array in own.items():
+            if name == "counts":
+                array[:] = arrays[name]
+            else:
+                array[kept] = arrays[name][row[kept]]
+        return sequence, ~kept
 
     def _count(self, sequence: int) -> None:
         """Readings that came after place `sequence`, by quality and device."""
@@ -83,10 +102,12 @@ class Memory:
             if row >= 0:
                 self._reader.health.counts[row, Quality[word.upper()]] += number
 
-    def _recall(self, known: Known) -> None:
+    def _recall(self, known: Known, of: npt.NDArray[np.bool_]) -> None:
+        """Take over readings, oldest first, of the devices `of`."""
         rows = self._city.rows("device", known.device.tolist()) if len(known.time) else np.empty(0, np.int64)
         row = rows.astype(np.int32)
         there = row >= 0
+        there[there] = of[row[there]]
         row, when = row[there], known.time[there]
         self._reader.checks.remember(row, when, known.value[there])
         np.maximum.at(self._reader.health.heard, row, when)

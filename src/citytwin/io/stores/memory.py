@@ -1,12 +1,12 @@
 """What the twin has in mind of its devices, set down now and then, so that a restart need not read the whole history.
 
-One `.npz` file of plain arrays beside the place in the log that they belong to. It is only a short cut: without it, or when the
-devices have changed, the memory is made again from the history.
+One `.npz` file of plain arrays, with the place in the log that they belong to and the keys and kinds of the devices that they
+are about, so that those that a city has still are known when others came or went. It is only a short cut: without it the
+memory is made again from the history.
 """
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,17 +20,25 @@ from citytwin.errors import OutsideError
 Arrays = dict[str, npt.NDArray[Any]]
 
 
-def fingerprint(keys: Sequence[str], kinds: Sequence[str]) -> str:
-    """Of the devices that the arrays are about: keys and kinds, in order."""
-    return hashlib.sha256("\n".join([*keys, "", *kinds]).encode()).hexdigest()
+def who(keys: Sequence[str], kinds: Sequence[str]) -> npt.NDArray[np.uint8]:
+    """Keys and kinds of devices, in order, as bytes."""
+    return np.frombuffer("\0".join([*keys, *kinds]).encode(), dtype=np.uint8)
 
 
-def set_down(path: Path, devices: str, sequence: int, arrays: Arrays) -> None:
-    """Write the arrays, as of place `sequence` of the log, whole or not at all. Raises OutsideError."""
+def rows_in(said: npt.NDArray[np.uint8], keys: Sequence[str], kinds: Sequence[str]) -> npt.NDArray[np.int64]:
+    """The row that each device has among those in `said` (see `who`), -1 where it is not there or was of another kind."""
+    words = said.tobytes().decode().split("\0") if len(said) else []
+    half = len(words) // 2
+    rows = {each: row for row, each in enumerate(zip(words[:half], words[half:], strict=True))}
+    return np.array([rows.get(each, -1) for each in zip(keys, kinds, strict=True)], dtype=np.int64)
+
+
+def set_down(path: Path, devices: npt.NDArray[np.uint8], sequence: int, arrays: Arrays) -> None:
+    """Write the arrays of `devices` (see `who`) as of place `sequence` of the log, whole or not at all. Raises OutsideError."""
     partial = path.with_name(f".{path.name}.partial")
     try:
         with partial.open("wb") as out:
-            np.savez(out, devices=np.array(devices), sequence=np.array(sequence), **arrays)  # type: ignore[arg-type]
+            np.savez(out, devices=devices, sequence=np.array(sequence), **arrays)  # type: ignore[arg-type]
             out.flush()
             os.fsync(out.fileno())
         partial.replace(path)
@@ -39,12 +47,13 @@ def set_down(path: Path, devices: str, sequence: int, arrays: Arrays) -> None:
         raise OutsideError(f"cannot write: {error.strerror or error}", str(path)) from error
 
 
-def look_up(path: Path, devices: str, most: int) -> tuple[int, Arrays] | None:
-    """The place in the log (at most `most`) and the arrays; None where there is nothing that can be trusted."""
+def look_up(path: Path, most: int) -> tuple[int, npt.NDArray[np.uint8], Arrays] | None:
+    """The place in the log (at most `most`), the devices and the arrays; None where there is nothing that can be trusted."""
     try:
         with np.load(path, allow_pickle=False) as found:
-            if str(found["devices"]) != devices or int(found["sequence"]) > most:
+            if found["devices"].dtype != np.uint8 or int(found["sequence"]) > most:
                 return None
-            return int(found["sequence"]), {n: found[n] for n in found.files if n not in ("devices", "sequence")}
+            arrays = {n: found[n] for n in found.files if n not in ("devices", "sequence")}
+            return int(found["sequence"]), found["devices"], arrays
     except Exception:  # a missing, cut or foreign file: the history knows all of it
         return None
