@@ -94,10 +94,8 @@ class Intrusion:
     def _at_ends(self, each: Values) -> Values:
         """A number of each main, counted to both of its nodes."""
         ends = np.concatenate([self.mains.first, self.mains.last])
-        counted: Values = np.bincount(ends, weights=np.concatenate([each, each]), minlength=self.network.nodes).astype(
-            np.float64
-        )
-        return counted
+        counted = np.bincount(ends, weights=np.concatenate([each, each]), minlength=self.network.nodes)
+        return np.asarray(counted, dtype=np.float64)
 
     def advance(self, depth: Values, supplied: Marks, sent: Values, seconds: float) -> None:
         """Let `seconds` pass with `depth` (m) on the ground. supplied: nodes under pressure; sent: share that works send."""
