@@ -35,7 +35,8 @@ SPEC = Spec(
     limits="Which type and code level a building is of is mostly assumed, and Hazus's curves are for American buildings: "
     "counts over a district mean more than a single building. Casualty rates are those of Hazus, not a forecast; people "
     "outdoors and on bridges are not counted. Debris, trapped people, hours of the day and code levels are estimates. Networks "
-    "see one of many possible outcomes at a time. Aftershocks are those that the scenario names. Fire is not simulated.",
+    "see one of many possible outcomes at a time. What failing ground does to buildings and mains is rough. Aftershocks are "
+    "those that the scenario names. Fire is not simulated.",
     interventions=(InterventionKind("retrofit", "Strengthen buildings before the shock", Retrofit),),
 )
 
