@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+from decimal import Decimal
 
+import pandas as pd
 import pytest
 
 from citytwin.errors import InputError
@@ -116,6 +118,15 @@ def test_a_long_table_is_known_by_other_names_and_numbers_that_measure_nothing_a
     text = "sensors_id,lat,lon,datetime,parameter,units,value\n11,40,3,2024-02-01T00:00:00Z,pm25,ug/m3,5\n"
     assert read(tmp_path, text) == [("11", 0, 5)]
     assert read(tmp_path, "sensor_id,lat,lon,timestamp,P1\n141,48.7,9.1,2024-02-01,9.5\n") == [("P1", 0, 9.5)]
+
+
+def test_parquet_files_have_gaps_and_words_for_numbers_too(tmp_path):
+    table = pd.DataFrame(
+        {"time": ["2024-02-01", "2024-02-02"], "a": [-999.0, 2.0], "b": ["1.5", "?"], "c": [Decimal("7.5"), None]}
+    )
+    table.to_parquet(tmp_path / "r.parquet")
+    found = read_recording(tmp_path / "r.parquet", layout_of({"missing": "-999"}))
+    assert dict(zip(found["device"], found["value"], strict=True)) == {"a": 2, "b": 1.5, "c": 7.5}
 
 
 @pytest.mark.parametrize(("data", "words"), [(b"\0\1\2\3", "is no text"), (b"Site X\ntime,a\n2024-02-01,1\n", "say skip")])

@@ -31,15 +31,10 @@ def table_in(path: Path, separator: str = "", decimal: str = "", encoding: str =
             f'a file of kind "{path.suffix}" is not read here', str(path), "write it as Parquet or CSV first, with pandas, say"
         )
     try:
-        if kind in (".parquet", ".pq"):
-            table: pd.DataFrame = pd.read_parquet(path)
-            indexed = isinstance(table.index, pd.DatetimeIndex) or bool(table.index.name)
-            return table.reset_index() if indexed else table
+        gaps = [w.strip() for w in missing.split(";") if w.strip()]
         if kind in TABLES:
-            feather: pd.DataFrame = pd.read_feather(path)
-            return feather
-        encoding = _encoding(path, encoding, skip)
-        return _text(path, separator, decimal, encoding, skip, [w.strip() for w in missing.split(";") if w.strip()])
+            return numbered(_without_gaps(_columnar(path), gaps), decimal or ".")
+        return _text(path, separator, decimal, _encoding(path, encoding), skip, gaps)
     except InputError:
         raise
     except Exception as error:  # pandas and pyarrow raise many kinds
@@ -47,7 +42,25 @@ def table_in(path: Path, separator: str = "", decimal: str = "", encoding: str =
         raise InputError(f"cannot be read: {str(error).strip().splitlines()[0]}", str(path), hint) from error
 
 
-def _encoding(path: Path, said: str, skip: int) -> str:
+def _columnar(path: Path) -> pd.DataFrame:
+    """A Parquet or Feather file; an index that says something becomes a column."""
+    table: pd.DataFrame = pd.read_parquet(path) if path.suffix.lower() in (".parquet", ".pq") else pd.read_feather(path)
+    return table.reset_index() if isinstance(table.index, pd.DatetimeIndex) or bool(table.index.name) else table
+
+
+def _without_gaps(table: pd.DataFrame, missing: list[str]) -> pd.DataFrame:
+    """The table with nothing where a word or a number means a gap."""
+    numbers = [float(found) for found in pd.to_numeric(pd.Series(missing, dtype=str), errors="coerce").dropna()]
+    out = table.copy()
+    for name in table.columns:
+        if is_text(table[name]):
+            out[name] = table[name].mask(table[name].astype("string").str.strip().isin([*GAPS, *missing]))
+        elif numbers and holds_numbers(table[name]):
+            out[name] = table[name].mask(table[name].isin(numbers))
+    return out
+
+
+def _encoding(path: Path, said: str) -> str:
     """The encoding said; where none is, that of the mark at the beginning, else UTF-8 if it is that, else Windows-1252."""
     if said != "utf-8-sig" or path.suffix.lower() in (".zip", ".bz2", ".xz", ".zst"):
         return said
