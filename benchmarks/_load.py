@@ -108,9 +108,36 @@ class Clock:
         return sent >= self.most or time.time() >= self.end
 
 
+class Ready:
+    """The packets of all devices as one array, of which only numbers, values and times change from tick to tick.
+
+    `size`: bytes of one. Packets are numbered from 0 to `share`, and again in the next tick from there on.
+    """
+
+    def __init__(self, devices: int, share: int) -> None:
+        packet = publish(b"city/noise/d000000", 1, b'{"value":50.0,"time":1000000000.000}')
+        self.size = len(packet)
+        self._rows = np.tile(np.frombuffer(packet, np.uint8), (devices, 1))
+        name, self._number, self._value, self._time = (packet.index(w) for w in (b"000000", b"\0\1{", b"50.0", b"1000000000"))
+        names = b"".join(b"%06d" % i for i in range(devices))
+        self._rows[:, name : name + 6] = np.frombuffer(names, np.uint8).reshape(-1, 6)
+        self._each = np.arange(devices) % share
+        self._share = share
+
+    def of(self, tick: int, moment: float) -> bytes:
+        """All packets of one tick, device by device."""
+        number = (tick * self._share + self._each) % NUMBERS + 1
+        self._rows[:, self._number], self._rows[:, self._number + 1] = number >> 8, number & 255
+        for place, words in ((self._value, b"%.1f" % (50 + tick % 20)), (self._time, b"%.3f" % moment)):
+            self._rows[:, place : place + len(words)] = np.frombuffer(words, np.uint8)
+        return self._rows.tobytes()
+
+
 async def single(links: list[Device], said: dict[str, Any], clock: Clock) -> int:
     """One reading a message, one message a write; number sent."""
-    topics = [b"city/noise/d%06d" % i for i in range(said["devices"])]
+    devices = said["devices"]
+    ready = Ready(devices, devices)
+    packets, size = b"", ready.size
     sent = step = 0
     while not clock.over(sent):
         progress = False
@@ -120,34 +147,14 @@ async def single(links: list[Device], said: dict[str, Any], clock: Clock) -> int
             link = links[step % len(links)]
             step += 1
             if link.ready:
-                tick, device = divmod(sent, len(topics))
-                value = b'{"value":%d.%d,"time":%.3f}' % (50 + tick % 20, device % 10, clock.begin + tick * 0.001)
-                link.send(topics[device], value)
+                tick, device = divmod(sent, devices)
+                if not device:
+                    packets = ready.of(tick, clock.begin + tick * 0.001)
+                link.send_all(packets[device * size : device * size + size], 1)
                 sent += 1
                 progress = True
         await asyncio.sleep(0 if progress else 0.001)
     return sent
-
-
-class Ready:
-    """The packets of all devices as one array, of which only numbers, values and times change from second to second."""
-
-    def __init__(self, devices: int, share: int) -> None:
-        packet = publish(b"city/noise/d000000", 1, b'{"value":50.0,"time":1000000000.000}')
-        self._rows = np.tile(np.frombuffer(packet, np.uint8), (devices, 1))
-        name, self._number, self._value, self._time = (packet.index(w) for w in (b"000000", b"\0\1{", b"50.0", b"1000000000"))
-        names = b"".join(b"%06d" % i for i in range(devices))
-        self._rows[:, name : name + 6] = np.frombuffer(names, np.uint8).reshape(-1, 6)
-        self._each = np.arange(devices) % share
-        self._share = share
-
-    def of(self, tick: int, moment: float) -> bytes:
-        """All packets of one second, device by device."""
-        number = (tick * self._share + self._each) % NUMBERS + 1
-        self._rows[:, self._number], self._rows[:, self._number + 1] = number >> 8, number & 255
-        for place, words in ((self._value, b"%.1f" % (50 + tick % 20)), (self._time, b"%.3f" % moment)):
-            self._rows[:, place : place + len(words)] = np.frombuffer(words, np.uint8)
-        return self._rows.tobytes()
 
 
 async def gateways(links: list[Device], said: dict[str, Any], clock: Clock) -> int:
@@ -157,7 +164,7 @@ async def gateways(links: list[Device], said: dict[str, Any], clock: Clock) -> i
     clock.begin = time.time()
     while not clock.over(sent):
         packets = ready.of(tick, clock.begin + tick)
-        size = len(packets) // len(links)
+        size = share * ready.size
         for place, link in enumerate(links):
             while not link.ready or not clock.due(sent):
                 await asyncio.sleep(0.001)

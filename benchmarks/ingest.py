@@ -256,7 +256,7 @@ def measure(send: Callable[[Living], Coroutine[Any, Any, dict[str, Any]]], page:
 
 def row(work: str, found: Found) -> Row:
     """A result as a line; more than nothing lost or doubled stands out."""
-    cpu = "+".join(f"{found.cpu[n]:.1f}" for n in ("twin", "door", "broker", "load"))
+    cpu = "+".join(f"{found.cpu[n]:.2f}" for n in ("twin", "door", "broker", "load"))
     words = f"lost {found.lost}, twice {found.twice}"
     if np.isfinite(found.seen):
         words += f", seen p99 {found.seen:.2f} s"

@@ -28,6 +28,21 @@ def inlined(function: Function) -> Function:
     return cast(Function, numba.njit(cache=True, error_model="numpy", nogil=True, forceinline=True)(function))
 
 
+def lean(function: Function) -> Function:
+    """`function`, compiled as by `kernel` but without counting references to arrays: it makes none itself.
+
+    Counting takes a locked instruction for each array handed on, which is most of the time of small functions called often.
+    """
+    return cast(Function, _counting_nothing()(function))
+
+
+def lean_part(function: Function) -> Function:
+    """`function`, compiled as by `lean` into its callers."""
+    return cast(
+        Function, cast(Any, numba.njit)(cache=True, error_model="numpy", nogil=True, _nrt=False, forceinline=True)(function)
+    )
+
+
 def parallel(function: Function) -> Function:
     """`function`, compiled to share its `prange` loops among threads."""
     return cast(Function, numba.njit(cache=True, error_model="numpy", nogil=True, parallel=True)(function))

@@ -10,7 +10,7 @@ believed, or when a person judges.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import numba
 import numpy as np
@@ -19,6 +19,8 @@ import numpy.typing as npt
 from citytwin.columns import DeviceKind
 from citytwin.state.readings import Arrivals, Quality
 
+# kernels here make no arrays: without counting references to them, which is most of the time of small functions
+lean: Any = cast(Any, numba.njit)(cache=True, nogil=True, _nrt=False)
 REMEMBERED = 16  # times of readings kept per device, by which a reading that comes twice is known
 AHEAD = 60.0  # seconds by which a device's clock may be ahead of ours
 STEP_TIMES = 12.0  # where a kind has a largest rate, and a device speaks seldom, so that this rate allows nearly everything:
@@ -93,7 +95,7 @@ class Checks:
         self.known[row, [SAME_SINCE, SAME]] = time, 1.0
 
 
-@numba.njit(cache=True, nogil=True)
+@lean
 def judge(row, time, value, arrived, quality, kind, limits, known, times, place):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     """Judge each reading in the order of arrival. Arrays as in `Arrivals` and `Checks`; `quality` is written."""
     for i in range(len(row)):
@@ -112,7 +114,7 @@ def judge(row, time, value, arrived, quality, kind, limits, known, times, place)
             place[r] = (place[r] + 1) % times.shape[1]
 
 
-@numba.njit(cache=True, nogil=True)
+@lean
 def verdict(time, value, arrived, limits, known, times):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     """The quality of one reading, given what is remembered of its device."""
     if not limits[0] <= value <= limits[1]:
@@ -132,7 +134,7 @@ def verdict(time, value, arrived, limits, known, times):  # type: ignore[no-unty
     return GOOD
 
 
-@numba.njit(cache=True, nogil=True)
+@lean
 def doubtful(time, value, limits, known):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     """Whether a reading steps further than its kind, or its device, ever does, or goes on from one that did."""
     rate, period = limits[2], limits[3]
@@ -148,7 +150,7 @@ def doubtful(time, value, limits, known):  # type: ignore[no-untyped-def]  # noq
     return step > max(STEP_TIMES * known[STEP], limits[5])
 
 
-@numba.njit(cache=True, nogil=True)
+@lean
 def note(time, value, known):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     """Remember one believed reading of a device."""
     if time <= known[TIME]:
@@ -167,7 +169,7 @@ def note(time, value, known):  # type: ignore[no-untyped-def]  # noqa: ANN001, A
     known[DOUBT_VALUE] = np.nan
 
 
-@numba.njit(cache=True, nogil=True)
+@lean
 def recall(row, time, value, known, times, place):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     """Remember many believed readings, in the order given."""
     for i in range(len(row)):

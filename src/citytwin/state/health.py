@@ -6,7 +6,7 @@ it stays what it was. A doubted step is no fault: the device may be right, and a
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import numba
 import numpy as np
@@ -16,6 +16,9 @@ from citytwin.state.readings import Arrivals, Quality
 
 STATUS = ("unknown", "online", "late", "silent", "faulty", "maintenance")
 UNKNOWN, ONLINE, LATE, SILENT, FAULTY, MAINTENANCE = range(6)
+
+# kernels here make no arrays: without counting references to them, which is most of the time of small functions
+lean: Any = cast(Any, numba.njit)(cache=True, nogil=True, _nrt=False)
 
 LATE_AFTER, SILENT_AFTER = 1.5, 5.0  # periods without a reading
 FAULTS = (Quality.UNREADABLE, Quality.WRONG_UNIT, Quality.OUTSIDE_BOUNDS, Quality.STUCK, Quality.FUTURE)
@@ -96,7 +99,7 @@ class Health:
         return not_believed
 
 
-@numba.njit(cache=True, nogil=True)
+@lean
 def listen(  # type: ignore[no-untyped-def]  # noqa: ANN201
     row, arrived, quality, is_fault, period, heard, first, counts, silences, missed, recent, seen, faulty  # noqa: ANN001
 ):  # fmt: skip

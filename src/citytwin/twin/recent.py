@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from citytwin.io.feeds.arrow import rows_of
 from citytwin.io.feeds.words import Words
 from citytwin.io.stores.readings import ReadingStore
-from citytwin.sim.jit import kernel
+from citytwin.sim.jit import lean
 from citytwin.state import BELIEVED, Arrivals, Quality
 
 KEPT = 1 << 20  # readings known at most in each of two tables; the last half of them always
@@ -85,7 +85,7 @@ def _mixed(mark: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
     return mark ^ (mark >> np.uint64(31))
 
 
-@kernel
+@lean
 def note(mark: Any, quality: Any, believed: Any, young: Any, old: Any) -> int:
     """Write DOUBLED for late readings that are in a table, and enter what is believed; the number entered."""
     mask = len(young) - 1

@@ -18,7 +18,7 @@ from citytwin.errors import InputError
 from citytwin.io.feeds.arrow import Columns, read_arrow
 from citytwin.io.feeds.framing import count_payloads, find_payloads, find_readings
 from citytwin.io.feeds.mapping import Mappings
-from citytwin.io.feeds.scan import EARLIEST, LATEST, NAMED, Units, understand
+from citytwin.io.feeds.scan import EARLIEST, LATEST, NAMED, Units, room, understand
 from citytwin.io.feeds.spoken import MOST_RAW, Listener, Said
 from citytwin.io.feeds.subjects import ARROW, LINES, MQTT, SINGLE
 from citytwin.io.feeds.wire import Messages
@@ -161,7 +161,7 @@ class Decoder:
         begin, end, of, head = begin[:n], end[:n], of[:n], head[:n]
         who = np.where(lines, np.int32(NAMED), row)[of]
         value, time, slow = np.empty(n), np.empty(n), np.empty(n, np.uint8)
-        understand(data, begin, end, who, self.spoken.names, self.kind, self._units, value, time, slow)
+        understand(data, begin, end, who, self.spoken.names, self.kind, self._units, value, time, slow, *room())
         others = np.unique(head[slow != 0])
         if not len(others):
             return _plain(who, time, value), of

@@ -8,12 +8,12 @@ from __future__ import annotations
 from typing import Any
 
 from citytwin.io.feeds.words import Bytes, Words, place_of, whole
-from citytwin.sim.jit import inlined, kernel
+from citytwin.sim.jit import lean, lean_part
 
 MOST_SHIFT = 27  # a length has at most four digits of seven bits (MQTT 3.1.1, section 2.2.3)
 
 
-@inlined
+@lean_part
 def blank(data: Bytes, at: int, end: int) -> int:
     """Where something other than JSON's blanks begins."""
     while at < end and data[at] <= 32 and (data[at] == 32 or data[at] == 9 or data[at] == 13 or data[at] == 10):
@@ -21,7 +21,7 @@ def blank(data: Bytes, at: int, end: int) -> int:
     return at
 
 
-@inlined
+@lean_part
 def _body(data: Bytes, at: int, end: int) -> tuple[int, int]:
     """Begin and end of the body of the packet at `at`, none of them behind `end`."""
     length, shift = 0, 0
@@ -36,7 +36,7 @@ def _body(data: Bytes, at: int, end: int) -> tuple[int, int]:
     return at, min(at + length, end)
 
 
-@kernel
+@lean
 def count_payloads(data: Bytes, start: Any, packets: Any) -> int:
     """Number of payloads in messages of the log, each of them one payload, or `packets` (see `find_payloads`)."""
     found = 0
@@ -51,7 +51,7 @@ def count_payloads(data: Bytes, start: Any, packets: Any) -> int:
     return found
 
 
-@kernel
+@lean
 def find_payloads(data: Bytes, start: Any, packets: Any, topics: Words, row: Any, place: Any, of: Any) -> None:
     """Each payload: `row`, the place of its topic in `topics` (-1: none); `of` which message; `place`.
 
@@ -77,7 +77,7 @@ def find_payloads(data: Bytes, start: Any, packets: Any, topics: Words, row: Any
         row[i] = place_of(data, place[i, 0], place[i, 1], topics)
 
 
-@kernel
+@lean
 def find_readings(data: Bytes, place: Any, lines: Any, begin: Any, end: Any, of: Any, head: Any) -> int:
     """Each reading in n payloads: where it begins and ends, `of` which payload it is, and the first reading (`head`) of those
     that are read together; their number.
@@ -104,7 +104,7 @@ def find_readings(data: Bytes, place: Any, lines: Any, begin: Any, end: Any, of:
     return k
 
 
-@inlined
+@lean_part
 def _lines(data: Bytes, at: int, stop: int, begin: Any, end: Any, k: int) -> int:
     """Lines from `at` to `stop`, written from `k` on; the next `k`."""
     first = at
@@ -119,7 +119,7 @@ def _lines(data: Bytes, at: int, stop: int, begin: Any, end: Any, k: int) -> int
     return k
 
 
-@inlined
+@lean_part
 def _members(data: Bytes, at: int, stop: int, begin: Any, end: Any, k: int) -> int:
     """Objects of the list whose bracket is at `at`, written from `k` on; the next `k`."""
     while True:

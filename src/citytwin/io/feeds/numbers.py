@@ -8,13 +8,13 @@ from __future__ import annotations
 import numpy as np
 
 from citytwin.io.feeds.words import Bytes, whole
-from citytwin.sim.jit import inlined, kernel
+from citytwin.sim.jit import lean, lean_part
 
 POWERS = 10.0 ** np.arange(23)  # exact in binary
 MOST_DIGITS = 18  # of a number that fits into 63 bits
 
 
-@inlined
+@lean_part
 def digits_at(data: Bytes, at: int, end: int, number: int) -> tuple[int, int]:
     """Digits read onto `number`, and where they end. More than 18 in all overflow: the caller counts them."""
     while at < end:
@@ -26,7 +26,7 @@ def digits_at(data: Bytes, at: int, end: int, number: int) -> tuple[int, int]:
     return number, at
 
 
-@inlined
+@lean_part
 def _exponent_at(data: Bytes, at: int, end: int) -> tuple[int, int]:
     """The exponent behind an `e`, and where it ends (-1: there is none, or one that nobody can hold)."""
     down = at < end and data[at] == 45
@@ -38,7 +38,7 @@ def _exponent_at(data: Bytes, at: int, end: int) -> tuple[int, int]:
     return (-exponent if down else exponent), stop
 
 
-@inlined
+@lean_part
 def number_at(data: Bytes, at: int, end: int) -> tuple[float, int]:
     """A JSON number (RFC 8259, section 6) and where it ends; -1 where it is none or cannot be told exactly here.
 
@@ -70,14 +70,14 @@ def number_at(data: Bytes, at: int, end: int) -> tuple[float, int]:
     return (-value if negative else value), at
 
 
-@inlined
+@lean_part
 def _two(data: Bytes, at: int) -> int:
     """Two digits as a number, or a large negative one."""
     a, b = whole(data[at]) - 48, whole(data[at + 1]) - 48
     return a * 10 + b if 0 <= a <= 9 and 0 <= b <= 9 else -1000
 
 
-@kernel
+@lean
 def _zone(data: Bytes, at: int, end: int) -> int:
     """Seconds that a zone (`Z`, `+01:00` or nothing) is ahead of UTC, the text ending with it; a day or more: it is none."""
     if at == end or (data[at] == 90 and at + 1 == end):
@@ -90,7 +90,7 @@ def _zone(data: Bytes, at: int, end: int) -> int:
     return (hours * 60 + minutes) * (60 if data[at] == 43 else -60)
 
 
-@kernel
+@lean
 def moment(data: Bytes, begin: int, end: int) -> float:
     """Seconds since 1970 of `2026-11-21T10:00:00`, with up to six digits of a fraction, and a zone or none (UTC); or NaN."""
     if end - begin < 19:
@@ -118,7 +118,7 @@ def moment(data: Bytes, begin: int, end: int) -> float:
     return (total * 1_000_000 + micro) / 1e6
 
 
-@kernel
+@lean
 def _longest(year: int, month: int) -> int:
     """Days of a month; 0 where there is no such month."""
     if month < 1 or month > 12:
@@ -128,7 +128,7 @@ def _longest(year: int, month: int) -> int:
     return 30 if month in (4, 6, 9, 11) else 31
 
 
-@kernel
+@lean
 def days(year: int, month: int, day: int) -> int:
     """Days since 1970-01-01 in the Gregorian calendar, counting years from March (the leap day is then a year's last)."""
     if month <= 2:

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from citytwin.io.feeds.framing import blank
 from citytwin.io.feeds.numbers import moment, number_at
 from citytwin.io.feeds.words import Bytes, Words, place_of, same, whole
-from citytwin.sim.jit import inlined, kernel
+from citytwin.sim.jit import lean, lean_part
 
 EARLIEST, LATEST = 31536000.0, 4e9  # s since 1970: a clock that says earlier was never set, one that says later never will be
 PLAIN, SLOW = 0, 1
@@ -36,7 +36,7 @@ class Units(NamedTuple):
     offset: npt.NDArray[np.float64]
 
 
-@inlined
+@lean_part
 def _text_end(data: Bytes, at: int, end: int) -> int:
     """Where the text that begins at `at`, behind its quote, ends; -1 where it is not plain ASCII."""
     while at < end:
@@ -48,7 +48,7 @@ def _text_end(data: Bytes, at: int, end: int) -> int:
     return -1
 
 
-@inlined
+@lean_part
 def _name_at(data: Bytes, at: int, stop: int) -> tuple[int, int]:
     """Which name begins at `at`, behind its quote, and where the quote behind it is (-1: it is not plain)."""
     end = _text_end(data, at, stop)
@@ -63,7 +63,7 @@ def _name_at(data: Bytes, at: int, stop: int) -> tuple[int, int]:
     return OTHER, end
 
 
-@inlined
+@lean_part
 def _take(data: Bytes, name: int, text: bool, at: int, stop: int, said: Any) -> int:
     """Take the value at `at` of the member `name`: a number, or a text behind its quote. Where it ends, or -1."""
     if not text:
@@ -88,7 +88,7 @@ def _take(data: Bytes, name: int, text: bool, at: int, stop: int, said: Any) -> 
     return end
 
 
-@kernel
+@lean
 def _object_at(data: Bytes, at: int, stop: int, said: Any, shape: Any) -> tuple[int, int]:
     """Read an object of plain members, its brace at `at`, and note its shape; where it ends, or -1, and its number of members.
 
@@ -119,7 +119,7 @@ def _object_at(data: Bytes, at: int, stop: int, said: Any, shape: Any) -> tuple[
     return -1, 0
 
 
-@inlined
+@lean_part
 def _alike(data: Bytes, at: int, stop: int, said: Any, shape: Any, members: int) -> bool:
     """Whether the payload has the shape of an earlier one; what it says then."""
     for member in range(members):
@@ -132,13 +132,13 @@ def _alike(data: Bytes, at: int, stop: int, said: Any, shape: Any, members: int)
     return members > 0 and same(data, at, stop, data, shape[members, 0], shape[members, 1])
 
 
-@inlined
+@lean_part
 def _forget(said: Any) -> None:
     said[SAID_VALUE] = said[SAID_TIME] = np.nan
     said[SAID_UNIT] = said[SAID_DEVICE] = -1.0
 
 
-@inlined
+@lean_part
 def _converted(data: Bytes, said: Any, kind: int, units: Units) -> float:
     """The value in the kind's unit; NaN where the unit is not among those known."""
     begin, end = whole(said[SAID_UNIT]), whole(said[SAID_UNIT + 1])
@@ -150,16 +150,30 @@ def _converted(data: Bytes, said: Any, kind: int, units: Units) -> float:
     return np.nan
 
 
-@kernel
+def room() -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
+    """Room for what a payload says, and for a shape."""
+    return np.empty(6), np.zeros((MOST_MEMBERS + 1, 4), np.int64)
+
+
+@lean
 def understand(
-    data: Bytes, begin: Any, end: Any, row: Any, keys: Words, kind: Any, units: Units, value: Any, time: Any, slow: Any
+    data: Bytes,
+    begin: Any,
+    end: Any,
+    row: Any,
+    keys: Words,
+    kind: Any,
+    units: Units,
+    value: Any,
+    time: Any,
+    slow: Any,
+    said: Any,
+    shape: Any,
 ) -> None:
     """Value (in the kind's unit) and time (NaN: none said) of each payload; `slow` where it is not a plain one.
 
-    A `row` that is NAMED is written: the payload names its device, one of `keys`.
+    A `row` that is NAMED is written: the payload names its device, one of `keys`. `said`, `shape`: room (`room`).
     """
-    said = np.empty(6)
-    shape = np.zeros((MOST_MEMBERS + 1, 4), np.int64)
     members = 0
     for i in range(len(begin)):
         slow[i] = SLOW

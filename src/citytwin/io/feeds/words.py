@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from citytwin.sim.jit import inlined, kernel
+from citytwin.sim.jit import lean, lean_part
 
 Bytes = Any  # an array of uint8; kernels have types of their own, which mypy does not know
 whole: Any = np.int64
@@ -47,7 +47,7 @@ def find(words: Words, word: bytes) -> int:
     return int(place_of(data, 0, len(data), words))
 
 
-@inlined
+@lean_part
 def _hash(data: Bytes, begin: int, end: int) -> int:
     """FNV-1a of 32 bits (Fowler, Noll and Vo, draft-eastlake-fnv)."""
     found = 2166136261
@@ -56,7 +56,7 @@ def _hash(data: Bytes, begin: int, end: int) -> int:
     return found
 
 
-@inlined
+@lean_part
 def same(data: Bytes, begin: int, end: int, other: Bytes, start: int, stop: int) -> bool:
     """Whether two words are equal."""
     if end - begin != stop - start:
@@ -67,7 +67,7 @@ def same(data: Bytes, begin: int, end: int, other: Bytes, start: int, stop: int)
     return True
 
 
-@kernel
+@lean
 def place_of(data: Bytes, begin: int, end: int, words: Words) -> int:
     """Place of the word `data[begin:end]` in the table, or -1."""
     mask = len(words.slot) - 1
@@ -80,14 +80,14 @@ def place_of(data: Bytes, begin: int, end: int, words: Words) -> int:
     return -1
 
 
-@kernel
+@lean
 def places_of(data: Bytes, offset: Any, words: Words, place: Any) -> None:
     """Place of each of n words, word i from `offset[i]` to `offset[i + 1]`, or -1."""
     for i in range(len(place)):
         place[i] = place_of(data, offset[i], offset[i + 1], words)
 
 
-@kernel
+@lean
 def _fill(arena: Bytes, start: Any, slot: Any) -> None:
     mask = len(slot) - 1
     for i in range(len(start) - 1):
