@@ -38,9 +38,11 @@ def lean(function: Function) -> Function:
 
 def lean_part(function: Function) -> Function:
     """`function`, compiled as by `lean` into its callers."""
-    return cast(
-        Function, cast(Any, numba.njit)(cache=True, error_model="numpy", nogil=True, _nrt=False, forceinline=True)(function)
-    )
+    return cast(Function, _counting_nothing(forceinline=True)(function))
+
+
+def _counting_nothing(**more: bool) -> Any:
+    return cast(Any, numba.njit)(cache=True, error_model="numpy", nogil=True, _nrt=False, **more)
 
 
 def parallel(function: Function) -> Function:
