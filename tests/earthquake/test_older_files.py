@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from citytwin.errors import InputError
+from citytwin.hazards.earthquake.fragility import measures_of
 from citytwin.hazards.earthquake.nrml import read_consequences, read_fragility, read_mapping, read_vulnerability
 
 OLD = '<nrml xmlns="http://openquake.org/xmlns/nrml/0.4">{}</nrml>'
@@ -67,7 +68,10 @@ def test_a_wrong_set_of_nrml_04_is_refused_with_its_line(tmp_path):
 def test_curves_of_other_measures_are_read_as_they_stand(tmp_path, measure):
     path = tmp_path / "f.xml"
     path.write_text(NEW.format(DISCRETE[NEW].replace("SA(0.3)", measure)))
-    assert read_fragility(path)["RM"].measure == measure
+    found = read_fragility(path)
+    assert found["RM"].measure == measure
+    with pytest.raises(InputError, match=rf'f.xml: the curve of "RM" asks for {measure}.*allowed: PGA'):
+        measures_of(found, ["RM"])
 
 
 def test_consequences_of_a_csv_are_its_structural_losses(tmp_path):

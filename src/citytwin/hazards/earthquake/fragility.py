@@ -182,5 +182,12 @@ def retrofitted(curve: Curve, factor: float) -> Curve:
 
 
 def measures_of(fragility: Fragility, names: Iterable[str]) -> tuple[str, ...]:
-    """The intensity measures that the curves `names` ask for, in a fixed order."""
-    return tuple(sorted({fragility[name].measure for name in names}))
+    """The intensity measures that the curves `names` ask for, in a fixed order. Raises InputError for one that none gives."""
+    asked = {fragility[name].measure: name for name in names}
+    for measure, name in asked.items():
+        try:
+            measure_name(measure)
+        except InputError as error:
+            words = f'the curve of "{name}" asks for {measure}, which the shaking does not give'
+            raise InputError(words, fragility.source, error.hint) from None
+    return tuple(sorted(asked))
