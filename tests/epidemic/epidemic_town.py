@@ -43,12 +43,14 @@ def planned(name: str, at: float = 0.0, **said) -> Planned:
     return Planned(at * DAY, name, intervention(name).params.model_validate(said))
 
 
-def epidemic(days: int = 100, measures=(), seed: int = 1, city: City | None = None, start: float = 0.0, **said) -> Epidemic:
-    """An epidemic that has run for `days`; covid with 20 seeds unless said otherwise."""
+def epidemic(
+    days: int = 100, measures=(), seed: int = 1, city: City | None = None, start: float = 0.0, length: int = 0, **said
+) -> Epidemic:
+    """An epidemic that has run for `days` of `length`; covid with 20 seeds unless said otherwise."""
     city = city or town()
     params = EpidemicParameters.model_validate({"disease": "covid", "seeds": [{"people": 20}]} | said)
     state = State(city, columns_with(city.columns))
-    made = Epidemic(Setup(city, params, start, days * DAY, Streams(seed), tuple(measures)), state)
+    made = Epidemic(Setup(city, params, start, max(days, length) * DAY, Streams(seed), tuple(measures)), state)
     assert made.advance(state, 0.0, days * DAY).ok
     made.state = state
     return made

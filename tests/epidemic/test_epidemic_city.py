@@ -56,8 +56,7 @@ def test_a_flood_that_takes_the_pressure_brings_cholera_through_the_mains(tmp_pa
 
 
 def test_a_hospital_that_is_out_takes_nobody_and_its_patients_stay():
-    made = epidemic(0, seeds=[{"people": 400}], r0=4)
-    made.outbreak.days = 60
+    made = epidemic(0, length=60, seeds=[{"people": 400}], r0=4)
     made.advance(made.state, 0.0, 25 * DAY)
     before, there = made.outbreak.turned_away, made.hospitals.patients.sum()
     assert there > 0

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numba
 import numpy as np
+import pytest
 from epidemic_town import OWN, epidemic, infected
 
 from citytwin.hazards.epidemic.arrays import PARTS
@@ -135,3 +136,13 @@ def test_a_variant_that_spreads_faster_takes_over():
 
 def test_a_users_own_disease_spreads():
     assert infected(epidemic(100, disease=parse_disease(OWN, "own"))) > 500
+
+
+def test_a_run_has_no_days_beyond_its_last():
+    made = epidemic(5)
+    with pytest.raises(AttributeError):
+        made.outbreak.days = 60
+    made.play_day()
+    made.play_day()
+    with pytest.raises(ValueError, match="6 days"):
+        made.play_day()

@@ -129,9 +129,8 @@ def test_full_hospitals_raise_deaths():
 
 
 def test_patients_are_never_more_than_beds():
-    made = epidemic(120)
+    made = epidemic(120, length=160)
     for day in range(121, 160):
-        made.outbreak.days = 200
         made.advance(made.state, (day - 1) * 86400.0, day * 86400.0)
         assert made.hospitals.patients.min() >= 0
         assert np.all(made.hospitals.patients <= made.hospitals.beds)

@@ -82,8 +82,7 @@ def test_a_play_leaves_courses_totals_and_a_map_by_zone(tmp_path):
 def test_steps_shorter_than_a_day_change_nothing():
     outcomes = []
     for every in (DAY, DAY / 4, 2.5 * DAY):
-        made = epidemic(0)
-        made.outbreak.days = 20
+        made = epidemic(0, length=20)
         now = 0.0
         while now < 10 * DAY - 1:
             made.advance(made.state, now, min(now + every, 10 * DAY))
@@ -113,10 +112,9 @@ def test_contaminated_water_starts_cholera_where_it_flows():
 
 def test_dry_taps_raise_contamination():
     city = town()
-    made = epidemic(0, disease="cholera", seeds=[{"people": 0}])
+    made = epidemic(0, length=20, disease="cholera", seeds=[{"people": 0}])
     state: State = made.state
     state["building_without_water"] = 1.0
-    made.outbreak.days = 20
     made.advance(state, 0.0, 5 * DAY)
     assert state["zone_water_contamination"].max() > 0.1
     assert infected(made) > 0

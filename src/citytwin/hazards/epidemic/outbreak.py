@@ -82,7 +82,7 @@ class Outbreak:
     ) -> None:  # fmt: skip
         self.people, self.law, self.names, self.contacts, self.mixing = people, law, names, contacts, mixing
         self.seed = np.uint64(seed & (2**64 - 1))
-        self.days = min(days, LONGEST)
+        self._days = min(days, LONGEST)
         self.wards = wards or Wards.unlimited(people.zones)
         self.day = 0
         count, states = len(people), len(names)
@@ -98,11 +98,16 @@ class Outbreak:
         self.tally = Tally(
             np.zeros((PARTS, people.zones, states), np.int32), np.zeros((PARTS, people.zones), np.int32),
             np.zeros((PARTS, len(LAYERS), AGE_GROUPS), np.int64), np.zeros((PARTS, states, AGE_GROUPS), np.int64),
-            np.zeros((PARTS, self.days + 2), np.int64), np.zeros((PARTS, len(law.escape)), np.int64),
+            np.zeros((PARTS, self._days + 2), np.int64), np.zeros((PARTS, len(law.escape)), np.int64),
         )  # fmt: skip
         self.new = np.zeros(people.zones, np.int64)
         self.infected_by_day: list[int] = []
         self.turned_away = 0
+
+    @property
+    def days(self) -> int:
+        """Most days of this run; arrays are made for them, so it does not change."""
+        return self._days
 
     @property
     def bytes_each(self) -> float:
@@ -136,7 +141,12 @@ class Outbreak:
         self.counts[:, state] += moved
 
     def step(self, policy: Policy, imported: tuple[Imported, ...] = ()) -> None:
-        """Play the next day: changes of state, beds, contacts, infections from outside, new infections."""
+        """Play the next day: changes of state, beds, contacts, infections from outside, new infections.
+
+        Raises ValueError beyond the last day of the run.
+        """
+        if self.day > self._days:
+            raise ValueError(f"this run has {self._days} days")
         self.day += 1
         with np.errstate(over="ignore"):
             self._turn()
