@@ -52,4 +52,4 @@ def _site(seconds: float, s: Setting, pga: Array) -> Array:
     else:
         row = SITE.row(seconds)
         linear, b1, b2 = row.b_lin, row.b_1, row.b_2
-    return site_term(float(linear), float(b1), float(b2), np.asarray(s.vs30), pga) / np.log(10)
+    return np.asarray(site_term(float(linear), float(b1), float(b2), np.asarray(s.vs30), pga) / np.log(10))
