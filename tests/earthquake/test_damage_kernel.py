@@ -10,9 +10,12 @@ from hypothesis import strategies as st
 
 from citytwin.hazards.earthquake import aftershock
 from citytwin.hazards.earthquake.damage import Ledger, damage_of, sorted_assets
+from citytwin.hazards.earthquake.fields import Sampler, blocks, each_block
 from citytwin.hazards.earthquake.follows import Follows
 from citytwin.hazards.earthquake.fragility import Fragility, Lognormal, hazus_buildings, retrofitted, tabulate
 from citytwin.hazards.earthquake.kernel_damage import lottery
+from citytwin.hazards.earthquake.shaking import Shaking
+from citytwin.sim import Streams
 
 NAMES = ("URM.L.PC", "C1.M.MC", "W1.HC")
 
@@ -149,3 +152,20 @@ def test_curves_that_cross_are_put_in_order():
     crossed = Fragility(("a", "b"), {"x": Lognormal("PGA", (0.2, 0.25), (0.3, 1.2))})
     p = crossed.probabilities("x", np.linspace(-4, 2, 50))
     assert np.all(np.diff(p, axis=0) <= 0)
+
+
+def test_a_run_from_draw_to_sums_is_the_same_on_any_number_of_threads():
+    n = 400
+    x, y = np.random.default_rng(8).uniform(0, 20_000, (2, n))
+    sampler = Sampler.of(Shaking(("PGA",), *(np.full((1, n), v) for v in (-1.2, 0.4, 0.6)), x, y))
+    outs = []
+    for threads in (1, 2, 3):
+        ledger = Ledger(assets(n), table(), Follows.each(follows(n)), 5, chosen=70, zones=4)
+        for part in each_block([(sampler, Streams(3))], 100, ledger.part, threads=threads):
+            ledger.add(part)
+        outs.append(ledger.outcome())
+    dense = damage_of(assets(n), [blocks(sampler.shaking, Streams(3), 100)], table(), Follows.each(follows(n)), 5, 70, 4)
+    for other in (*outs[1:], dense):
+        for name in ("reached", "totals", "by_zone", "drawn"):
+            assert np.array_equal(getattr(outs[0], name), getattr(other, name)), name
+    assert outs[0].drawn.any()
