@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import time
 
 import httpx
@@ -61,8 +62,10 @@ def test_a_reading_that_was_not_believed_is_believed_when_a_person_says_so(brows
         seen.open("#panel=none")
         page = seen.page
         key = device_of(seen, "reservoir_level")
-        now = time.time()
-        lines = "\n".join(f'{{"device": "{key}", "value": {v}, "time": {now - t}}}' for v, t in ((3.0, 40), (19.0, 20)))
+        told = seen.ask(f"things/device/{key}")["state"].get("reservoir_level", {}).get("time")
+        last = dt.datetime.fromisoformat(told).timestamp() if told else 0.0
+        begin = max(time.time() - 40, last + 0.1)  # after what its simulated fellow said: what comes late is not judged
+        lines = "\n".join(f'{{"device": "{key}", "value": {v}, "time": {begin + s}}}' for v, s in ((3.0, 0.0), (19.0, 0.1)))
         httpx.post(f"{server}/api/readings", content=lines, headers={"content-type": "application/x-ndjson"})
         choose(page, key)
         box = page.locator("details").filter(has_text="Health")
