@@ -189,9 +189,12 @@ async def batches(links: list[Device], said: dict[str, Any], clock: Clock) -> in
     sent = step = 0
     body = bodies(said, clock)
     while not clock.over(sent):
+        if not clock.due(sent):
+            await asyncio.sleep(0.0005)
+            continue
         link = links[step % len(links)]
         step += 1
-        progress = link.ready and clock.due(sent)
+        progress = link.ready
         if progress:
             link.send(b"readings/lines", next(body))
             sent += said["lines"]
