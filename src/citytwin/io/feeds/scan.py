@@ -135,7 +135,7 @@ def _alike(data: Bytes, at: int, stop: int, said: Any, shape: Any, members: int)
 @lean_part
 def _forget(said: Any) -> None:
     said[SAID_VALUE] = said[SAID_TIME] = np.nan
-    said[SAID_UNIT] = said[SAID_DEVICE] = -1.0
+    said[SAID_UNIT] = said[SAID_UNIT + 1] = said[SAID_DEVICE] = said[SAID_DEVICE + 1] = -1.0
 
 
 @lean_part
