@@ -248,3 +248,11 @@ def test_a_retrofit_costs_what_it_says_for_each_square_metre_of_floor(tmp_path):
     assert result.impact["measures_cost"] == pytest.approx(300.0 * floor)
     free = play(parse_text(text.replace(", cost: 300", "")), city, tmp_path / "free")
     assert free.impact["measures_cost"] is None
+
+
+def test_ground_whose_class_nobody_says_fails_only_where_that_is_asked_for():
+    unsaid, off, asked = struck(), struck(ground_failure=False), struck(ground_failure=True)
+    for name, values in unsaid.columns.items():
+        assert np.array_equal(values, off.columns[name]), name
+    assert unsaid.words["ground_failure"] == "none"
+    assert "told from Vs30" in asked.words["ground_failure"]["susceptibility"]

@@ -138,10 +138,13 @@ class Failing:
 
 
 def soil_of(city: City, params: EarthquakeParameters, x: F64, y: F64, vs30: F64, table: str = "") -> Soil:
-    """The soil at places x, y (m) with Vs30 (m/s); those of the rows of `table` if one is named. Raises InputError."""
+    """The soil at places x, y (m) with Vs30 (m/s); those of the rows of `table` if one is named. Raises InputError.
+
+    Where no class is said it is firm, unless the earthquake's `ground_failure` asks to tell it from the map.
+    """
     grade = _grades(city, params, x, y, table)
     far, slope, there = np.full(len(x), FAR), np.zeros(len(x)), np.zeros(len(x), dtype=np.bool_)
-    if city.has_ground:
+    if params.ground_failure and city.has_ground:
         cell = city.ground.rows(x, y)
         there = cell >= 0
         far[there] = to_water(city).ravel()[cell[there]]
@@ -174,12 +177,16 @@ def _grades(city: City, params: EarthquakeParameters, x: F64, y: F64, table: str
 
 @dataclass
 class Grounds:
-    """What may fail under a city: the law, soils, and the median shaking of buildings, ln of PGA (g) and PGV (cm/s), (2, n)."""
+    """What may fail under a city: the law, soils, and the median shaking of buildings, ln of PGA (g) and PGV (cm/s), (2, n).
+
+    told: whether the map tells where no class is said.
+    """
 
     law: Failing
     buildings: Soil
     mains: Soil
     median: F64
+    told: bool
 
     @classmethod
     def of(
@@ -194,7 +201,8 @@ class Grounds:
         soils = [soil_of(city, params, x[r], y[r], vs30[r], t) for r, t in ((own, "building"), (pipes, "pipe"))]
         if all(soil.firm.all() for soil in soils):
             return None
-        return cls(Failing(magnitude, params.water_table), soils[0], soils[1], motion(len(own)).median)
+        law, told = Failing(magnitude, params.water_table), bool(params.ground_failure)
+        return cls(law, soils[0], soils[1], motion(len(own)).median, told)
 
     def under(self, assets: Assets, table: F32, shaken: Shaking, severity: tuple[int, ...], spared: I64) -> tuple[Assets, F32]:
         """Assets and tables with ground failure in their curves. spared: rows of buildings that are left as they are.
@@ -227,8 +235,9 @@ class Grounds:
     def words(self, expected: F64) -> dict[str, Any]:
         """What was done, how far to trust it, and the `expected` number of buildings (n,) that it damages, added up."""
         said = float((self.buildings.grade != -1).mean()) if len(self.buildings.grade) else 0.0
+        rest = "told from Vs30 and water (Zhu 2017)" if self.told else "taken for firm"
         return {
-            "grade": "sketch", "susceptibility": f"said of {said:.0%} of buildings, else told from Vs30 and water (Zhu 2017)",
+            "grade": "sketch", "susceptibility": f"said of {said:.0%} of buildings, else {rest}",
             "buildings_extensive_by_ground": float(expected.sum()),
         }  # fmt: skip
 

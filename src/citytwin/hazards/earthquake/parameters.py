@@ -143,7 +143,11 @@ class EarthquakeParameters(Parameters):
     water_table: Annotated[float, Quantity("m"), Field(ge=0, le=500)] = Field(
         5.0, description="Depth to ground water, as in 5 m"
     )
-    ground_failure: bool = Field(True, description="Whether liquefied ground and failing slopes damage buildings and mains")
+    ground_failure: bool | None = Field(
+        None,
+        description="Whether failing ground damages buildings and mains: false nowhere, true everywhere, told from Vs30, water "
+        "and slopes where no class of susceptibility is said (rough); else where a class is said",
+    )
     susceptibility: Susceptibility | None = Field(
         None,
         description="Susceptibility to liquefaction everywhere; else that of buildings and zones, else by Vs30 and water",

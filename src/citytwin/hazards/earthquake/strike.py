@@ -112,7 +112,7 @@ def strike(setup: Setup, hour: float, weekend: bool, retrofits: tuple[Retrofit, 
 def _grounds(setup: Setup, scene: Scene, sites: Sites, vs30: F64) -> Grounds | None:
     """Where the ground may fail under buildings and mains; None where it is not to, or cannot be told."""
     known = scene.available is None or {"PGA", "PGV"} <= set(scene.available)
-    if not (setup.params.ground_failure and known):
+    if setup.params.ground_failure is False or not known:
         return None
     return Grounds.of(
         setup.city, setup.params, scene.rupture.magnitude, sites.x, sites.y, vs30, sites.mains,
