@@ -21,7 +21,9 @@ def begins(at, **more):
     return parse({**SAID, **more, "interventions": [{"at": at, "school_closure": {}}]}).interventions[0].at
 
 
-@pytest.mark.parametrize("at", ["2027-01-14", dt.date(2027, 1, 14), "2027-01-14T00:00:00Z", "2027-01-14T01:00:00+01:00"], ids=str)
+@pytest.mark.parametrize(
+    "at", ["2027-01-14", dt.date(2027, 1, 14), "2027-01-14T00:00:00Z", "2027-01-14T01:00:00+01:00"], ids=str
+)
 def test_a_date_is_the_time_from_the_start_to_it(at):
     assert begins(at) == 9.5 * 86400
 
@@ -40,8 +42,9 @@ def test_a_scenario_with_dates_is_written_and_read_again():
 
 
 @pytest.mark.parametrize(("at", "more", "words"), [
-    ("2027-01-01", {}, "before the start"), ("2027-01-14", {"start": "now"}, "starts on a date"), ("2027-13-41", {}, "not a date"),
-], ids=["early", "now", "wrong"])  # fmt: skip
+    ("2027-01-01", {}, "before the start"), ("2027-13-41", {}, "not a date"),
+    ("2027-01-14", {"start": "now"}, "starts on a date"),
+], ids=["early", "wrong", "now"])  # fmt: skip
 def test_a_date_that_cannot_be_is_refused_in_one_line(at, more, words):
     problems = check({**SAID, **more, "interventions": [{"at": at, "school_closure": {}}]})
     assert len(problems) == 1

@@ -12,8 +12,10 @@ from validation.case import Row
 
 FOLDER = Path(__file__).resolve().parents[2] / "validation"
 MODULES = [
-    importlib.import_module(f"validation.{p.stem}") for p in sorted(FOLDER.glob("[a-z]*.py")) if p.stem not in ("case", "live")
-]  # live takes minutes
+    importlib.import_module(f"validation.{p.stem}")
+    for p in sorted(FOLDER.glob("[a-z]*.py"))
+    if p.stem not in ("case", "live", "live_fuzz")
+]  # live and live_fuzz take minutes; tests/live has a slice of each
 CASES = [(module.__name__, number, case) for module in MODULES for number, case in enumerate(getattr(module, "CASES", []))]
 
 
