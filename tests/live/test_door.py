@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 import struct
 import time
@@ -12,6 +13,8 @@ import pytest
 from test_live_twin import PATIENCE, Listening, broker_of, counted, kept, living, until
 
 from citytwin.errors import InputError
+from citytwin.io.feeds.child import any_port
+from citytwin.io.feeds.door.process import DoorProcess
 from citytwin.io.feeds.fleet import Fleet
 from citytwin.io.feeds.mqtt import packet
 from citytwin.io.feeds.topics import Pattern
@@ -317,3 +320,16 @@ def test_a_topic_filter_matches_as_mqtt_says(pattern, topic, levels):
 def test_a_wrong_topic_filter_is_refused(pattern):
     with pytest.raises(InputError, match="topic filter"):
         Pattern(pattern)
+
+
+def test_a_door_whose_folder_is_gone_ends(tmp_path):
+    """No twin would find it again, and nobody would end it."""
+
+    async def story():
+        with_nobody_behind = any_port("127.0.0.1")
+        door = DoorProcess(tmp_path / "door")
+        await door.start(0, with_nobody_behind, with_nobody_behind, [])
+        shutil.rmtree(tmp_path / "door")
+        await until(lambda: not door.alive)
+
+    asyncio.run(story())
