@@ -14,17 +14,17 @@ DEEPEST = 50  # brackets within brackets; PyYAML takes seconds for thousands
 MOST_ALIASES = 64
 
 
-def parse_yaml(text: str) -> Any:
-    """The document in `text`. Raises InputError."""
+def parse_yaml(text: str, where: str = "") -> Any:
+    """The document in `text`; `where` it stands, for errors that belong to no line. Raises InputError."""
     try:
-        _refuse_traps(text)
+        _refuse_traps(text, where)
         return yaml.safe_load(text)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
-        where = f"line {mark.line + 1}" if mark else ""
-        raise InputError(f"not YAML: {getattr(error, 'problem', None) or error}", where) from error
+        line = f"line {mark.line + 1}" if mark else where
+        raise InputError(f"not YAML: {getattr(error, 'problem', None) or error}", line) from error
     except (RecursionError, ValueError) as error:
-        raise InputError("not YAML that can be followed", hint="nested too deeply, or with a date that is none") from error
+        raise InputError("not YAML that can be followed", where, "nested too deeply, or with a date that is none") from error
 
 
 def read_yaml(path: Path, what: str) -> Any:
@@ -42,12 +42,12 @@ def at_path(error: InputError, path: Path) -> InputError:
     return InputError(error.message, f"{path}: {error.where}" if error.where else str(path), error.hint)
 
 
-def _refuse_traps(text: str) -> None:
+def _refuse_traps(text: str, where: str) -> None:
     depth = max(itertools.accumulate((c in "[{") - (c in "]}") for c in text if c in "[]{}"), default=0)
     if depth > DEEPEST:
-        raise InputError("the document is nested too deeply", hint=f"at most {DEEPEST} brackets within brackets")
+        raise InputError("the document is nested too deeply", where, f"at most {DEEPEST} brackets within brackets")
     if text.count("*") <= MOST_ALIASES:
         return
     aliases = sum(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=yaml.SafeLoader))
     if aliases > MOST_ALIASES:
-        raise InputError(f"{aliases} YAML aliases are too many", hint=f"at most {MOST_ALIASES}")
+        raise InputError(f"{aliases} YAML aliases are too many", where, f"at most {MOST_ALIASES}")

@@ -33,7 +33,7 @@ def document(given: dict[str, Any] | str) -> Any:
         return given
     if len(given) > LARGEST:
         raise InputError(f"a scenario of {len(given)} characters is too long", "scenario", f"at most {LARGEST}")
-    return parse_yaml(given)
+    return parse_yaml(given, "scenario")
 
 
 def checked(given: dict[str, Any] | str) -> Scenario:
