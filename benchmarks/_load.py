@@ -189,16 +189,11 @@ async def batches(links: list[Device], said: dict[str, Any], clock: Clock) -> in
     sent = step = 0
     body = bodies(said, clock)
     while not clock.over(sent):
-        if not clock.due(sent):
-            await asyncio.sleep(0.0005)
-            continue
-        link = links[step % len(links)]
-        step += 1
-        progress = link.ready
-        if progress:
-            link.send(b"readings/lines", next(body))
-            sent += said["lines"]
-        await asyncio.sleep(0 if progress or step % len(links) else 0.0005)
+        ready = [link for link in links if link.ready] if clock.due(sent) else []
+        if ready:
+            ready[step % len(ready)].send(b"readings/lines", next(body))
+            sent, step = sent + said["lines"], step + 1
+        await asyncio.sleep(0 if ready else 0.001)
     return sent
 
 

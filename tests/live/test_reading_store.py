@@ -13,6 +13,7 @@ from device_city import arrivals
 
 from citytwin.columns import shipped
 from citytwin.errors import OutsideError
+from citytwin.io.stores import compaction
 from citytwin.io.stores import readings as module
 from citytwin.io.stores.history import History
 from citytwin.io.stores.readings import ReadingStore
@@ -127,6 +128,37 @@ def test_sorted_files_of_a_kind_become_one(tmp_path):
         store.compact(most_recent=0)
     before = kept(tmp_path)
     assert store.compact(most_recent=0, most_sorted=2) == 6
+    assert kept(tmp_path) == before
+
+
+def test_what_is_committed_while_files_are_sorted_is_kept_and_sorted_the_next_time(tmp_path, monkeypatch):
+    store = filled(tmp_path)
+    real, late = store._replace, iter((60, 70))
+
+    def replace(day, files):
+        for begin in late:  # both while the first day is at work
+            place = np.arange(begin, begin + 10)
+            store.commit(arrivals(place % 3, NOON + 10.0 * place, place, sequence=place + 1), begin + 10)
+        real(day, files)
+
+    monkeypatch.setattr(store, "_replace", replace)
+    assert store.compact(most_recent=2) == 6
+    assert len(kept(tmp_path)) == 80
+    assert store.touched("2026-11-21")
+    assert store.compact(most_recent=0) == 2
+    assert len(kept(tmp_path)) == 80
+    assert not list(tmp_path.rglob("recent/*.parquet"))
+
+
+def test_no_more_readings_become_one_file_than_fit_into_little_memory(tmp_path, monkeypatch):
+    store = filled(tmp_path)
+    before = kept(tmp_path)
+    monkeypatch.setattr(compaction, "MOST_READINGS", 25)
+    assert store.compact(most_recent=2) == 6
+    assert max(pd.read_parquet(p).sequence.size for p in tmp_path.rglob("river_stage/*.parquet")) <= 20
+    assert kept(tmp_path) == before
+    store.compact(most_recent=2, most_sorted=1)
+    assert store.compact(most_recent=2, most_sorted=1) == 0  # none is rewritten for nothing
     assert kept(tmp_path) == before
 
 

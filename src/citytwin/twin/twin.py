@@ -194,6 +194,7 @@ class Twin:
             await self._log.close()
         if self._broker is not None:
             await self._broker.stop()
+        await asyncio.to_thread(self._store.rest)
         self.records.close()
         self._lock.release()
 

@@ -1,4 +1,4 @@
-"""The writer: commits what waits to the history, then lets the log forget it, and keeps the files few."""
+"""The writer: commits what waits to the history, then lets the log forget it, and beside that keeps the files few."""
 
 from __future__ import annotations
 
@@ -42,6 +42,7 @@ class Writer:
     async def run(self, log: Log, now_and_then: Callable[[], Awaitable[None]]) -> None:
         """For ever: commit about once a second. `now_and_then` is called every `COMPACT_SECONDS`, before files are joined."""
         forgot = compacted = begun = time.monotonic()
+        compacting: asyncio.Task[int] | None = None
         while True:
             await asyncio.sleep(0.05)
             now = time.monotonic()
@@ -53,10 +54,12 @@ class Writer:
                 if now - forgot > FORGET_SECONDS:
                     forgot = now
                     await log.forget(self.store.committed)
-                if now - compacted > COMPACT_SECONDS:
-                    compacted = now
+                if now - compacted > COMPACT_SECONDS and (compacting is None or compacting.done()):
+                    last, compacting, compacted = compacting, None, now
+                    if last is not None:
+                        last.result()  # a full disk, say, is told and tried again
                     await now_and_then()
-                    await asyncio.to_thread(self.store.compact)
+                    compacting = asyncio.create_task(asyncio.to_thread(self.store.compact))
                 self.problem = ""
             except OutsideError as error:
                 self.problem = str(error)

@@ -16,10 +16,9 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import math
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +31,7 @@ import pyarrow.parquet as pq
 from citytwin.columns import DeviceKind
 from citytwin.errors import OutsideError
 from citytwin.io.stores.checkpoints import Checkpoints
+from citytwin.io.stores.compaction import by_kind, by_size, carry_out, handy, places
 from citytwin.io.stores.files import ARRIVED_GROUP, sync, words_of, write_note, write_partial
 from citytwin.io.stores.notices import NoticeStore
 from citytwin.io.stores.spans import Newest, Spans
@@ -40,8 +40,6 @@ from citytwin.state import Arrivals, Quality
 DAY = 86400.0
 MOST_RECENT = 40  # recent files of one day before they are sorted into kinds
 MOST_SORTED = 12  # sorted files of one day, kind and size class before they are made one
-SIZE_CLASS = 8  # files are merged with others at most so many times their size: each row is rewritten a few times, not hundreds
-MOST_BYTES = 16 << 20  # of files that are made one (2 to 3 million readings), so that it fits into little memory
 MOST_YOUNG = 2 << 20  # bytes of files that are made one though their readings are
 YOUNG = 2700.0  # seconds old or less: what no checkpoint says yet
 
@@ -78,6 +76,7 @@ class ReadingStore:
             each.mkdir(parents=True, exist_ok=True)
         self.spans = Spans()
         self._committing = threading.Lock()
+        self._sorting = threading.Lock()  # held while files are replaced by sorted ones; commits go on
         self.moving = threading.Lock()  # held while files change names, and while they are listed
         self._touched = {p.name for p in self.readings.iterdir()}  # days with something new since the last compaction
         self.committed = self._recover()
@@ -96,7 +95,7 @@ class ReadingStore:
     def files_since(self, sequence: int) -> list[Path]:
         """The files that may hold readings that came after place `sequence` of the log."""
         with self.moving:
-            return sorted(f for f in self.readings.glob("*/*/[0-9]*.parquet") if _places(f)[1] > sequence)
+            return sorted(f for f in self.readings.glob("*/*/[0-9]*.parquet") if places(f)[1] > sequence)
 
     def row_of(self, device: str) -> int:
         """The row of a device; -1 where there is no such device."""
@@ -143,7 +142,7 @@ class ReadingStore:
 
     def rejected_since(self, sequence: int) -> list[Path]:
         """The files that may hold rejected readings that came after place `sequence` of the log."""
-        return sorted(f for f in self.rejected.glob("*/[0-9]*.parquet") if _places(f)[1] > sequence)
+        return sorted(f for f in self.rejected.glob("*/[0-9]*.parquet") if places(f)[1] > sequence)
 
     # -- commit -------------------------------------------------------------------------------------------------------
 
@@ -221,7 +220,7 @@ class ReadingStore:
     def _recover(self) -> int:
         """Carry out or undo what a crash interrupted; the place up to which the history is whole."""
         for note in self.readings.glob("*/_compaction.json"):
-            _carry_out(note)
+            carry_out(note)
         try:
             committed = int(json.loads((self._note).read_text(encoding="utf-8"))["sequence"])
         except FileNotFoundError:
@@ -232,30 +231,46 @@ class ReadingStore:
                 'write {"sequence": N} into it, N the last number in the names of the files in */recent',
             ) from error  # fmt: skip
         for path in [*self.readings.rglob("*"), *self.rejected.rglob("*")]:
-            if path.name.endswith(".partial") or (path.suffix == ".parquet" and _places(path)[1] > committed):
+            if path.name.endswith(".partial") or (path.suffix == ".parquet" and places(path)[1] > committed):
                 path.unlink()
         return committed
 
     # -- compaction ---------------------------------------------------------------------------------------------------
 
     def compact(self, most_recent: int = MOST_RECENT, most_sorted: int = MOST_SORTED) -> int:
-        """Sort recent files into kinds and join small sorted files, where there are more than so many; files replaced."""
+        """Sort recent files into kinds and join small sorted files, where there are more than so many; files replaced.
+
+        Commits may go on meanwhile: a file that they add is left for the next time.
+        """
+        with self._sorting:
+            return sum(self._compact(self.readings / name, most_recent, most_sorted) for name in sorted(self._touched.copy()))
+
+    def _compact(self, day: Path, most_recent: int, most_sorted: int) -> int:
         replaced = 0
-        for name in sorted(self._touched):
-            day = self.readings / name
-            recent = sorted((day / "recent").glob("[0-9]*.parquet"), key=_places)
+        self._touched.discard(day.name)  # a commit that comes from here on says it again
+        try:
+            recent = sorted((day / "recent").glob("[0-9]*.parquet"), key=places)
             wait = bool(recent)
             if len(recent) > most_recent:
-                replaced += self._replace_all(day, _by_bytes(recent))
-            for kind in sorted(p for p in day.iterdir() if p.is_dir() and p.name != "recent"):
-                for files in _by_size(sorted(kind.glob("[0-9]*.parquet"), key=_places)):
+                replaced += self._replace_all(day, handy(recent))
+            for kind in sorted(p for p in day.glob("*") if p.is_dir() and p.name != "recent"):
+                for files in by_size(sorted(kind.glob("[0-9]*.parquet"), key=places)):
                     if len(files) > max(most_sorted, 1):
                         young = self._too_young(files)
                         wait |= young
-                        replaced += 0 if young else self._replace_all(day, _by_bytes(files))
-            if not wait:
-                self._touched.discard(name)
+                        replaced += 0 if young else self._replace_all(day, [some for some in handy(files) if len(some) > 1])
+        except BaseException:
+            wait = True
+            raise
+        finally:
+            if wait:
+                self._touched.add(day.name)
         return replaced
+
+    def rest(self) -> None:
+        """Wait until no files are being replaced any more."""
+        with self._sorting:
+            return
 
     def _too_young(self, files: list[Path]) -> bool:
         """Whether a large file would be made of readings of the last while, which a question about just now has to read."""
@@ -270,32 +285,32 @@ class ReadingStore:
 
     def drop(self, kind: str, before: str) -> int:
         """Remove the readings of one kind of all days before `before` (as 2026-11-21), whole partitions; days touched."""
-        touched = 0
-        for day in self.days():
-            if day >= before:
-                break
-            if any((self.readings / day / "recent").glob("[0-9]*.parquet")):
-                for files in _by_bytes(sorted((self.readings / day / "recent").glob("[0-9]*.parquet"), key=_places)):
-                    self._replace(self.readings / day, files)
-            gone = self.readings / day / kind
-            if gone.exists():
-                touched += 1
-                with self.moving:
-                    for path in gone.iterdir():
-                        path.unlink()
-                    gone.rmdir()
-                    for empty in (self.readings / day / "recent", self.readings / day):
-                        if empty.exists() and not any(empty.iterdir()):
-                            empty.rmdir()
-        return touched
+        with self._sorting:
+            return sum(self._drop(self.readings / day, kind) for day in self.days() if day < before)
+
+    def _drop(self, day: Path, kind: str) -> bool:
+        recent = sorted((day / "recent").glob("[0-9]*.parquet"), key=places)
+        if recent:
+            self._replace_all(day, handy(recent))
+        gone = day / kind
+        if not gone.exists():
+            return False
+        with self.moving:
+            for path in gone.iterdir():
+                path.unlink()
+            gone.rmdir()
+            for empty in (day / "recent", day):
+                if empty.exists() and not any(empty.iterdir()):
+                    empty.rmdir()
+        return True
 
     def _replace(self, day: Path, files: list[Path]) -> None:
         """Replace `files` of one day by one sorted file a kind."""
-        places = [_places(f) for f in files]
-        name = f"{min(p[0] for p in places)}-{max(p[1] for p in places)}.parquet"
+        ends = [places(f) for f in files]
+        name = f"{min(e[0] for e in ends)}-{max(e[1] for e in ends)}.parquet"
         written = []
         try:
-            for kind, table in _sorted([pq.read_table(f, schema=SCHEMA) for f in files]):
+            for kind, table in by_kind([pq.read_table(f, schema=SCHEMA) for f in files]):
                 written.append(write_partial(table, day / kind / name))
             add = [[str(p.relative_to(day)), str(f.relative_to(day))] for p, f in written]
             final = {f for _, f in written}
@@ -306,70 +321,7 @@ class ReadingStore:
                 partial.unlink(missing_ok=True)
             raise OutsideError(f"cannot compact the history: {words_of(error)}", str(day)) from error
         with self.moving:
-            _carry_out(day / "_compaction.json")
-
-
-def _sorted(tables: list[pa.Table]) -> Iterator[tuple[str, pa.Table]]:
-    """The readings of one day in `tables`, kind by kind, by device and time.
-
-    Device and time are one whole number of 64 bits, so that files that are sorted already are joined by merging them.
-    """
-    table = pa.concat_tables(tables).unify_dictionaries()
-    device, kind = (np.concatenate([c.indices.to_numpy() for c in table[name].chunks]) for name in ("device", "kind"))
-    words = table["device"].chunk(0).dictionary
-    rank = np.empty(len(words), dtype=np.int64)
-    rank[pc.sort_indices(words).to_numpy()] = np.arange(len(words))
-    moment = table["time"].cast(pa.int64()).to_numpy()
-    order = np.argsort(rank[device] << 37 | (moment - moment.min()), kind="stable")  # a day has fewer than 2^37 microseconds
-    of = kind[order]
-    for code, name in enumerate(table["kind"].chunk(0).dictionary.to_pylist()):
-        chosen = order if (of == code).all() else order[of == code]
-        if len(chosen):
-            yield name, table.take(pa.array(chosen))
-
-
-def _carry_out(note: Path) -> None:
-    """Do, or finish, what a compaction wrote down."""
-    day = note.parent
-    said = json.loads(note.read_text(encoding="utf-8"))
-    for partial, final in said["add"]:
-        if (day / partial).exists():
-            (day / partial).replace(day / final)
-    for name in said["remove"]:
-        (day / name).unlink(missing_ok=True)
-    for folder in {day, *((day / f).parent for _, f in said["add"])}:
-        sync(folder)
-    note.unlink()
-
-
-def _places(path: Path) -> tuple[int, int]:
-    """First and last place in the log that a file covers, from its name."""
-    first, last = path.stem.split("-")
-    return int(first), int(last)
-
-
-def _by_bytes(files: list[Path]) -> list[list[Path]]:
-    """The files in groups, in order, of at most `MOST_BYTES` each."""
-    groups: list[list[Path]] = [[]]
-    bytes_ = 0
-    for path in files:
-        size = path.stat().st_size
-        if groups[-1] and bytes_ + size > MOST_BYTES:
-            groups.append([])
-            bytes_ = 0
-        groups[-1].append(path)
-        bytes_ += size
-    return groups
-
-
-def _by_size(files: list[Path]) -> list[list[Path]]:
-    """The files, by size class."""
-    classes: dict[int, list[Path]] = {}
-    for path in files:
-        size = path.stat().st_size
-        if size < MOST_BYTES // 2:
-            classes.setdefault(int(math.log(max(size, 1 << 16), SIZE_CLASS)), []).append(path)
-    return list(classes.values())
+            carry_out(day / "_compaction.json")
 
 
 def _day_name(day: int) -> str:
@@ -382,26 +334,6 @@ def _words_of(words: pa.Array, index: npt.NDArray[Any]) -> pa.Array:
     code = np.zeros(len(words), dtype=np.int32)
     code[used] = np.arange(len(used))
     return pa.DictionaryArray.from_arrays(pa.array(code[index]), words.take(pa.array(used)))
-
-
-def _by_kind(table: pa.Table) -> list[tuple[str, pa.Table]]:
-    """Readings in unified dictionaries, one table a kind, sorted by device and time."""
-    if not len(table):
-        return []
-    kinds, kind = _ranked(table["kind"])
-    _, device = _ranked(table["device"])
-    whole = table.take(pa.array(np.lexsort((table["time"].cast(pa.int64()).to_numpy(), device, kind))))
-    ends = np.cumsum(np.bincount(kind, minlength=len(kinds)))
-    return [(word, whole.slice(end - n, n)) for word, end, n in zip(kinds, ends, np.diff(ends, prepend=0), strict=True) if n]
-
-
-def _ranked(column: pa.ChunkedArray) -> tuple[list[str], npt.NDArray[np.int32]]:
-    """The words of a dictionary column in alphabetical order, and for each row the index of its word."""
-    words = column.chunk(0).dictionary.to_pylist()
-    order = sorted(range(len(words)), key=words.__getitem__)
-    rank = np.empty(len(words), np.int32)
-    rank[order] = np.arange(len(words))
-    return [words[i] for i in order], rank[np.concatenate([chunk.indices.to_numpy() for chunk in column.chunks])]
 
 
 def _moments(seconds: npt.NDArray[np.float64]) -> pa.Array:
