@@ -282,8 +282,8 @@ def rows() -> Iterator[Row]:
     )
     yield row(f"burst, {ALL:,} devices at 1 Hz for {BURST:.0f} s, {burst.offered:,.0f}/s taken", burst)
     many = f"{BATCHED / 1e6:.0f} million"
-    yield row(f"MQTT QoS 1, {many} in messages of 1,000 JSON lines", batch(lines=1000))
-    yield row(f"MQTT QoS 1, {many} in messages of 100 JSON lines", batch(lines=100))
+    yield row(f"MQTT QoS 1, {many} by 20 in messages of 1,000 lines", batch(lines=1000))
+    yield row(f"MQTT QoS 1, {many} by 100 in messages of 100 lines", batch(lines=100, connections=100))
     yield row(f"HTTP, {many} in requests of 10,000 JSON lines", batch(form="http", lines=10_000, connections=4))
     yield row(f"NATS, {many} in Arrow streams of 10,000", measure(arrow))
 
